@@ -1,0 +1,1 @@
+"""The catalogue edge: ingest, build, publish and search references."""

@@ -1,0 +1,1 @@
+"""Networks and their released files; the only room that may import torch."""

@@ -1,0 +1,1 @@
+"""The demonstration: synthesised covers broadcast over a real HTTP stream."""

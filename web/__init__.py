@@ -1,0 +1,1 @@
+"""The people's edge: dashboard, kiosk, REST and the live channel."""

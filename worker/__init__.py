@@ -1,0 +1,1 @@
+"""The live edge: capture, leases, the process that runs the line."""
