@@ -1,0 +1,159 @@
+"""A whole recording through the line: the same windower and embedder that serve live audio.
+
+Used for references at the index hop and for query files at the live hop, so that a file indexed and the same file
+broadcast give equal vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from recognizer.contract import ModelContract
+from recognizer.errors import DecodeError
+from recognizer.step import Floats, StepInput, StepOutput
+from recognizer.timeline import Pcm16
+from recognizer.windower import Step, Windower
+
+
+class StepEmbedder(Protocol):
+    """What the line needs of an embedder (`recognizer.embedder.Embedder` is the real one)."""
+
+    contract: ModelContract
+    model_id: str
+
+    def run(self, steps: list[StepInput]) -> list[StepOutput]:
+        """Embed independent steps in one call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What is kept of a recording.
+
+    Attributes
+    ----------
+    embeddings : float32 array, shape (windows, dimension)
+    starts_s : float32 array, shape (windows,)
+        Start of each window in the recording; negative when the recording is shorter than a window, whose silence
+        is put in front.
+    pitch : float32 array, shape (frames, pitch_bins)
+        At ``contract.pitch_fps``.
+    duration_s : float
+    """
+
+    embeddings: Floats
+    starts_s: Floats
+    pitch: Floats
+    duration_s: float
+
+
+class PastFeatures:
+    """The rolling ``past`` input of one timeline: zeros, then the features of the newest steps."""
+
+    def __init__(self, contract: ModelContract) -> None:
+        self._shape = (contract.past_frames, contract.feature_dim)
+        self.frames: Floats = np.zeros(self._shape, dtype=np.float32)
+
+    def push(self, features: Floats) -> None:
+        """Append the features of a step, dropping the oldest."""
+        self.frames = np.concatenate([self.frames, features])[len(features) :]
+
+    def reset(self) -> None:
+        """Start again from nothing."""
+        self.frames = np.zeros(self._shape, dtype=np.float32)
+
+
+class Analyser:
+    """Turns consecutive steps of one recording into an `Analysis`.
+
+    Parameters
+    ----------
+    embedder : StepEmbedder
+    hop_steps : int or None
+        Steps between kept windows; ``None`` for the contract's index hop.
+    """
+
+    def __init__(self, embedder: StepEmbedder, hop_steps: int | None = None) -> None:
+        self._embedder = embedder
+        self._contract = embedder.contract
+        self._hop = hop_steps or embedder.contract.index_hop_steps
+        self._past = PastFeatures(embedder.contract)
+        self._steps = 0
+        self._last: Floats | None = None
+        self._kept: list[Floats] = []
+        self._starts_s: list[float] = []
+        self._pitch: list[Floats] = []
+
+    def add(self, step: Step) -> None:
+        """Embed one step."""
+        output = self._embedder.run([StepInput(step.start_sample, step.pcm, self._past.frames)])[0]
+        self._past.push(output.features)
+        self._pitch.append(output.pitch)
+        self._last = output.embedding
+        missing = self._contract.window_steps - 1 - self._steps
+        if missing <= 0 and -missing % self._hop == 0:
+            self._keep(output.embedding)
+        self._steps += 1
+
+    def _keep(self, embedding: Floats) -> None:
+        first_step = self._steps + 1 - self._contract.window_steps
+        self._kept.append(embedding)
+        self._starts_s.append(first_step * self._contract.step_s)
+
+    def finish(self, samples: int) -> Analysis:
+        """The analysis of everything added; ``samples`` is the recording's true length."""
+        if self._last is None:
+            raise DecodeError("the recording holds no audio; expected at least a fraction of a second")
+        if not self._kept:  # shorter than a window
+            self._steps -= 1
+            self._keep(self._last)
+        return Analysis(
+            embeddings=np.stack(self._kept),
+            starts_s=np.array(self._starts_s, dtype=np.float32),
+            pitch=np.concatenate(self._pitch),
+            duration_s=samples / self._contract.sample_rate_hz,
+        )
+
+
+def analyse(
+    blocks: Iterable[Pcm16],
+    embedder: StepEmbedder,
+    *,
+    hop_steps: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Analysis:
+    """Analyse a whole recording.
+
+    Parameters
+    ----------
+    blocks : iterable of int16 arrays
+        Mono audio at the model's rate, in any chunking.
+    embedder : StepEmbedder
+    hop_steps : int, optional
+        Steps between kept windows; the contract's index hop when omitted, 1 for a query.
+    on_progress : callable, optional
+        Called with the seconds of audio read so far.
+
+    Raises
+    ------
+    DecodeError
+        When there is no audio, or ``blocks`` raises it.
+    """
+    contract = embedder.contract
+    windower = Windower(contract.step_samples, contract.context_samples)
+    analyser = Analyser(embedder, hop_steps)
+    samples = 0
+    for block in blocks:
+        windower.push(block, samples)
+        samples += len(block)
+        while (step := windower.pop()) is not None:
+            analyser.add(step)
+        if on_progress is not None:
+            on_progress(samples / contract.sample_rate_hz)
+    for step in windower.flush():
+        analyser.add(step)
+    return analyser.finish(samples)
