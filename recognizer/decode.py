@@ -1,0 +1,253 @@
+"""Any audio file or byte stream to mono int16 at the model's rate: the one place where PyAV and soxr are used.
+
+::
+
+    bytes ─▶ demux ─▶ decode ─▶ mean of the channels ─▶ soxr, stateful ─▶ int16 blocks
+
+The bytes are hostile. FFmpeg only ever sees a file object that this module hands it: it opens no path, no URL and no
+playlist by itself, and only the containers of ``FORMATS`` and audio codecs are tried. Decoders can still crash or hang
+on crafted input, so callers that cannot afford that run this in a child process with limits.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from recognizer.errors import DecodeError
+from recognizer.timeline import Pcm16
+
+# FFmpeg demuxers that read one file and nothing else (no hls, dash, concat, image2, sdp …).
+FORMATS = (
+    "wav,w64,aiff,au,caf,flac,mp3,aac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,asf,ape,wv,tta,mpc,mpc8,ac3,eac3,dsf,mpegts"
+)
+READABLE = "WAV, AIFF, FLAC, MP3, AAC/M4A, Ogg (Vorbis, Opus, FLAC), Matroska/WebM or MP4"
+MAX_FILE_SECONDS = 6 * 3600.0
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
+MAX_DAMAGED_PACKETS = 500  # in a row; about 13 s of MP3
+_BLOCK_S = 0.1  # audio gathered before one resampler call
+_BUFFER_BYTES = 32_768
+# A live body is probed only as far as needed to say what it is: the audio behind it arrives in real time.
+_LIVE_PROBE = {"probesize": "65536", "analyzeduration": "1000000"}
+
+Floats = npt.NDArray[np.float32]
+
+
+def decode(source: Path | BinaryIO, rate_hz: int, *, max_seconds: float | None = None) -> Iterator[Pcm16]:
+    """Decode audio, block by block as it arrives.
+
+    Damaged packets are skipped; a change of rate or channels in mid-stream is followed.
+
+    Parameters
+    ----------
+    source : Path or binary file object
+        A regular file, or an object with ``read`` (``read1`` is preferred; ``seek`` is not needed). Its own exceptions
+        pass through unchanged.
+    rate_hz : int
+        Sample rate of the result.
+    max_seconds : float, optional
+        Most audio to accept; longer input ends in an error after that much. When omitted it is six hours for a path and
+        unlimited for a file object; ``math.inf`` lifts it.
+
+    Yields
+    ------
+    int16 array, shape (samples,)
+        Mono audio, never empty. Blocks are of any length; their concatenation does not depend on how the bytes came.
+
+    Raises
+    ------
+    DecodeError
+        When the source cannot be opened, is in no known format, holds no decodable audio or is too long.
+    """
+    if isinstance(source, Path):
+        limit_s = MAX_FILE_SECONDS if max_seconds is None else max_seconds
+        with _open_regular(source) as file:
+            yield from _limited(_decode(_Reader(file), source.name, {}, rate_hz), source.name, rate_hz, limit_s)
+        return
+    seekable = getattr(source, "seekable", None)
+    live = seekable is None or not seekable()
+    name = "the stream" if live else "the file"
+    limit_s = math.inf if max_seconds is None else max_seconds
+    blocks = _decode(_Reader(source), name, _LIVE_PROBE if live else {}, rate_hz)
+    yield from _limited(blocks, name, rate_hz, limit_s)
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a regular file, never a pipe or a device that could block."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DecodeError(f"{path} cannot be opened: {reason}; check the path and its permissions") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
+        os.close(descriptor)
+        kind = "empty" if stat.S_ISREG(status.st_mode) else "not a regular file"
+        raise DecodeError(f"{path} is {kind}; expected an audio file ({READABLE})")
+    return os.fdopen(descriptor, "rb")
+
+
+class _Reader:
+    """What FFmpeg may do with a source: read, and seek when that is possible.
+
+    It never returns more bytes than were asked for (the caller copies them into a buffer of that size) and prefers
+    ``read1``, which returns what has arrived instead of waiting for a full buffer.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._read = getattr(source, "read1", None) or source.read
+        self._rest = b""
+        seekable = getattr(source, "seekable", None)
+        if seekable is not None and seekable():
+            self._source = source
+            self.seek, self.tell = self._seek, source.tell
+
+    def read(self, size: int) -> bytes:
+        data = self._rest or bytes(self._read(size) or b"")
+        self._rest = data[size:]
+        return data[:size]
+
+    def _seek(self, offset: int, whence: int) -> int:
+        self._rest = b""
+        return self._source.seek(offset, whence)
+
+
+def _refuse_nested(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    raise DecodeError("the audio refers to another file or address, which is not followed; give the audio itself")
+
+
+def _decode(reader: _Reader, name: str, probe: dict[str, str], rate_hz: int) -> Iterator[Pcm16]:
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", **probe}
+    try:
+        container = av.open(
+            reader, mode="r", container_options=options, buffer_size=_BUFFER_BYTES, io_open=_refuse_nested,
+            metadata_errors="replace",
+        )  # fmt: skip
+    except av.error.FFmpegError as error:
+        raise DecodeError(f"{name} is not audio in a known format ({error.strerror}); expected {READABLE}") from error
+    with closing(container):
+        if not container.streams.audio or container.streams.audio[0].codec_context is None:
+            raise DecodeError(f"{name} holds no audio track that can be decoded; expected {READABLE}")
+        resampler = _Resampler(rate_hz)
+        found = False
+        for frame in _frames(container, container.streams.audio[0], name):
+            block = resampler.push(_mono(frame, name), frame.sample_rate, name)
+            if len(block):
+                found = True
+                yield block
+        tail = resampler.flush()
+        if len(tail):
+            yield tail
+        elif not found:
+            raise DecodeError(f"{name} holds no decodable audio; the file may be damaged, or only be named like audio")
+
+
+def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
+    """Decoded frames of one stream; damaged packets are skipped up to a limit."""
+    stream.codec_context.thread_count = 1
+    damaged = 0
+    last: Exception | None = None
+    while damaged <= MAX_DAMAGED_PACKETS:
+        try:
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except (av.error.InvalidDataError, av.error.PatchWelcomeError, av.error.UndefinedError) as error:
+                    damaged, last = damaged + 1, error
+                    if damaged > MAX_DAMAGED_PACKETS:
+                        break
+                    continue
+                for frame in frames:
+                    if frame.samples:
+                        damaged = 0
+                        yield frame
+            else:
+                return
+        except av.error.EOFError:  # the decoder was already drained
+            return
+        except av.error.FFmpegError as error:  # the demuxer lost its place: go on behind the damage
+            damaged, last = damaged + 1, error
+    raise DecodeError(f"{name} is damaged: {MAX_DAMAGED_PACKETS} packets in a row could not be decoded") from last
+
+
+def _mono(frame: Any, name: str) -> Floats:
+    """The mean of a frame's channels as float32 in [-1, 1], shape (samples,)."""
+    try:
+        data = frame.to_ndarray()
+    except ValueError as error:
+        raise DecodeError(f"{name} has samples of type {frame.format.name}, which is not read; convert it") from error
+    if not frame.format.is_planar:
+        data = data.reshape(frame.samples, -1).T
+    if data.dtype == np.uint8:
+        data = (data.astype(np.float32) - 128.0) / 128.0
+    elif data.dtype.kind == "i":
+        data = data.astype(np.float32) / np.float32(-float(np.iinfo(data.dtype).min))
+    mono: Floats = data.mean(axis=0, dtype=np.float32) if len(data) > 1 else data[0].astype(np.float32)
+    return mono
+
+
+class _Resampler:
+    """Gathers mono audio at any rate and gives int16 at one rate, without a seam between calls."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._source_hz = 0
+        self._stream: Any = None
+        self._parts: list[Floats] = []
+        self._gathered = 0
+
+    def push(self, mono: Floats, source_hz: int, name: str) -> Pcm16:
+        """Add audio; returns what is ready, often nothing."""
+        before = None
+        if source_hz != self._source_hz:
+            before = self.flush()
+            self._start(source_hz, name)
+        self._parts.append(mono)
+        self._gathered += len(mono)
+        ready = self._take(last=False) if self._gathered >= _BLOCK_S * source_hz else _NONE
+        return ready if before is None or not len(before) else np.concatenate([before, ready])
+
+    def flush(self) -> Pcm16:
+        """Everything still held, the resampler's tail included."""
+        return self._take(last=True) if self._source_hz else _NONE
+
+    def _start(self, source_hz: int, name: str) -> None:
+        if not MIN_RATE_HZ <= source_hz <= MAX_RATE_HZ:
+            raise DecodeError(f"{name} has {source_hz} samples per second; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}")
+        self._source_hz = source_hz
+        self._stream = None
+        if source_hz != self._rate_hz:
+            self._stream = soxr.ResampleStream(source_hz, self._rate_hz, 1, dtype="float32", quality="HQ")
+
+    def _take(self, *, last: bool) -> Pcm16:
+        mono = np.concatenate([*self._parts, np.zeros(0, dtype=np.float32)])
+        self._parts, self._gathered = [], 0
+        # Float formats can carry NaN and huge numbers, which would ring on in the resampler.
+        mono = np.clip(np.nan_to_num(mono, copy=False, nan=0.0), -1.0, 1.0)
+        if self._stream is not None:
+            mono = self._stream.resample_chunk(mono, last=last)
+        return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+
+
+_NONE: Pcm16 = np.zeros(0, dtype=np.int16)
+
+
+def _limited(blocks: Iterator[Pcm16], name: str, rate_hz: int, limit_s: float) -> Iterator[Pcm16]:
+    """Pass blocks on until they exceed a duration."""
+    samples = 0
+    for block in blocks:
+        samples += len(block)
+        if samples > limit_s * rate_hz:
+            raise DecodeError(f"{name} is longer than {limit_s:g} s, the most that is read; cut it into parts")
+        yield block
