@@ -1,12 +1,13 @@
-"""Any audio file or byte stream to mono int16 at the model's rate: the one place where PyAV and soxr are used.
+"""Any audio file or byte stream to mono int16 at the model's rate.
 
 ::
 
     bytes ─▶ demux ─▶ decode ─▶ mean of the channels ─▶ soxr, stateful ─▶ int16 blocks
 
-The bytes are hostile. FFmpeg only ever sees a file object that this module hands it: it opens no path, no URL and no
-playlist by itself, and only the containers of ``FORMATS`` and audio codecs are tried. Decoders can still crash or hang
-on crafted input, so callers that cannot afford that run this in a child process with limits.
+The bytes are hostile. FFmpeg only ever sees a file object that this module hands it: it opens no path, no URL
+and no playlist by itself, and only the containers of ``FORMATS`` and the decoders of ``CODECS`` are tried.
+Decoders can still crash or hang on crafted input, so callers that cannot afford that run this in a child process
+with limits.
 """
 
 from __future__ import annotations
@@ -23,20 +24,27 @@ import av
 import av.error
 import numpy as np
 import numpy.typing as npt
-import soxr
 
+from recognizer import ogg
 from recognizer.errors import DecodeError
+from recognizer.resample import Resampler
 from recognizer.timeline import Pcm16
 
 # FFmpeg demuxers that read one file and nothing else (no hls, dash, concat, image2, sdp …).
 FORMATS = (
-    "wav,w64,aiff,au,caf,flac,mp3,aac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,asf,ape,wv,tta,mpc,mpc8,ac3,eac3,dsf,mpegts"
+    "wav,w64,aiff,au,caf,flac,mp3,aac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,asf,ape,wv,tta,mpc,mpc8,ac3,eac3,"
+    "mpegts"
+)
+CODECS = (
+    "mp3float,mp3,mp2float,mp2,aac,aac_latm,flac,alac,vorbis,libvorbis,opus,libopus,speex,libspeex,ac3,eac3,dca,"
+    "wmav1,wmav2,wmapro,wmalossless,ape,wavpack,tta,mpc7,mpc8,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm_ms,"
+    "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
+    "pcm_f64be,pcm_alaw,pcm_mulaw,pcm_bluray,pcm_s16le_planar,pcm_s24le_planar,pcm_s32le_planar"
 )
 READABLE = "WAV, AIFF, FLAC, MP3, AAC/M4A, Ogg (Vorbis, Opus, FLAC), Matroska/WebM or MP4"
 MAX_FILE_SECONDS = 6 * 3600.0
-MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 MAX_DAMAGED_PACKETS = 500  # in a row; about 13 s of MP3
-_BLOCK_S = 0.1  # audio gathered before one resampler call
+MAX_DAMAGED_LINKS = 20  # in a row, of a chained Ogg stream
 _BUFFER_BYTES = 32_768
 # A live body is probed only as far as needed to say what it is: the audio behind it arrives in real time.
 _LIVE_PROBE = {"probesize": "65536", "analyzeduration": "1000000"}
@@ -52,18 +60,19 @@ def decode(source: Path | BinaryIO, rate_hz: int, *, max_seconds: float | None =
     Parameters
     ----------
     source : Path or binary file object
-        A regular file, or an object with ``read`` (``read1`` is preferred; ``seek`` is not needed). Its own exceptions
-        pass through unchanged.
+        A regular file, or an object with ``read`` (``read1`` is preferred; ``seek`` is not needed). Its own
+        exceptions pass through unchanged.
     rate_hz : int
         Sample rate of the result.
     max_seconds : float, optional
-        Most audio to accept; longer input ends in an error after that much. When omitted it is six hours for a path and
-        unlimited for a file object; ``math.inf`` lifts it.
+        Most audio to accept; longer input ends in an error after that much. When omitted it is six
+        hours for a path and unlimited for a file object; ``math.inf`` lifts it.
 
     Yields
     ------
     int16 array, shape (samples,)
-        Mono audio, never empty. Blocks are of any length; their concatenation does not depend on how the bytes came.
+        Mono audio, never empty. Blocks are of any length; their concatenation does not depend on how the
+        bytes came.
 
     Raises
     ------
@@ -73,7 +82,9 @@ def decode(source: Path | BinaryIO, rate_hz: int, *, max_seconds: float | None =
     if isinstance(source, Path):
         limit_s = MAX_FILE_SECONDS if max_seconds is None else max_seconds
         with _open_regular(source) as file:
-            yield from _limited(_decode(_Reader(file), source.name, {}, rate_hz), source.name, rate_hz, limit_s)
+            yield from _limited(
+                _decode(_Reader(file), source.name, {}, rate_hz), source.name, rate_hz, limit_s
+            )
         return
     seekable = getattr(source, "seekable", None)
     live = seekable is None or not seekable()
@@ -101,8 +112,8 @@ def _open_regular(path: Path) -> BinaryIO:
 class _Reader:
     """What FFmpeg may do with a source: read, and seek when that is possible.
 
-    It never returns more bytes than were asked for (the caller copies them into a buffer of that size) and prefers
-    ``read1``, which returns what has arrived instead of waiting for a full buffer.
+    It never returns more bytes than were asked for (the caller copies them into a buffer of that size) and
+    prefers ``read1``, which returns what has arrived instead of waiting for a full buffer.
     """
 
     def __init__(self, source: BinaryIO) -> None:
@@ -118,31 +129,67 @@ class _Reader:
         self._rest = data[size:]
         return data[:size]
 
+    def starts_with(self, magic: bytes) -> bool:
+        """Whether the first bytes are ``magic``; they stay to be read."""
+        while len(self._rest) < len(magic) and (more := bytes(self._read(_BUFFER_BYTES) or b"")):
+            self._rest += more
+        return self._rest.startswith(magic)
+
     def _seek(self, offset: int, whence: int) -> int:
         self._rest = b""
         return self._source.seek(offset, whence)
 
 
 def _refuse_nested(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    raise DecodeError("the audio refers to another file or address, which is not followed; give the audio itself")
+    raise DecodeError(
+        "the audio refers to another file or address, which is not followed; give the audio itself"
+    )
 
 
 def _decode(reader: _Reader, name: str, probe: dict[str, str], rate_hz: int) -> Iterator[Pcm16]:
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", **probe}
+    if not reader.starts_with(ogg.CAPTURE):
+        yield from _decode_container(reader, name, probe, rate_hz)
+        return
+    found = failed = 0
+    for link in ogg.links(reader.read):
+        try:
+            for block in _decode_container(link, name, _LIVE_PROBE, rate_hz):
+                found, failed = found + 1, 0
+                yield block
+        except DecodeError:  # a link may hold a title only
+            failed += 1
+            if failed > MAX_DAMAGED_LINKS:
+                raise
+    if not found:
+        raise _nothing_in(name)
+
+
+def _decode_container(
+    file: _Reader | ogg.OggLink, name: str, probe: dict[str, str], rate_hz: int
+) -> Iterator[Pcm16]:
+    options = {
+        "format_whitelist": FORMATS,
+        "codec_whitelist": CODECS,
+        "protocol_whitelist": "none",
+        **probe,
+    }
     try:
         container = av.open(
-            reader, mode="r", container_options=options, buffer_size=_BUFFER_BYTES, io_open=_refuse_nested,
+            file, mode="r", container_options=options, buffer_size=_BUFFER_BYTES, io_open=_refuse_nested,
             metadata_errors="replace",
         )  # fmt: skip
     except av.error.FFmpegError as error:
-        raise DecodeError(f"{name} is not audio in a known format ({error.strerror}); expected {READABLE}") from error
+        raise DecodeError(
+            f"{name} is not audio in a known format ({error.strerror}); expected {READABLE}"
+        ) from error
     with closing(container):
-        if not container.streams.audio or container.streams.audio[0].codec_context is None:
+        stream = next((s for s in container.streams.audio if _is_known(s)), None)
+        if stream is None:
             raise DecodeError(f"{name} holds no audio track that can be decoded; expected {READABLE}")
-        resampler = _Resampler(rate_hz)
+        resampler = Resampler(rate_hz)
         found = False
-        for frame in _frames(container, container.streams.audio[0], name):
-            block = resampler.push(_mono(frame, name), frame.sample_rate, name)
+        for frame in _frames(container, stream, name):
+            block = resampler.push(_mono(frame, name), frame.sample_rate)
             if len(block):
                 found = True
                 yield block
@@ -150,7 +197,17 @@ def _decode(reader: _Reader, name: str, probe: dict[str, str], rate_hz: int) -> 
         if len(tail):
             yield tail
         elif not found:
-            raise DecodeError(f"{name} holds no decodable audio; the file may be damaged, or only be named like audio")
+            raise _nothing_in(name)
+
+
+def _is_known(stream: Any) -> bool:
+    return stream.codec_context is not None and stream.codec_context.codec.name in CODECS.split(",")
+
+
+def _nothing_in(name: str) -> DecodeError:
+    return DecodeError(
+        f"{name} holds no decodable audio; the file may be damaged, or only be named like audio"
+    )
 
 
 def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
@@ -163,7 +220,11 @@ def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
             for packet in container.demux(stream):
                 try:
                     frames = packet.decode()
-                except (av.error.InvalidDataError, av.error.PatchWelcomeError, av.error.UndefinedError) as error:
+                except (
+                    av.error.InvalidDataError,
+                    av.error.PatchWelcomeError,
+                    av.error.UndefinedError,
+                ) as error:
                     damaged, last = damaged + 1, error
                     if damaged > MAX_DAMAGED_PACKETS:
                         break
@@ -178,7 +239,9 @@ def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
             return
         except av.error.FFmpegError as error:  # the demuxer lost its place: go on behind the damage
             damaged, last = damaged + 1, error
-    raise DecodeError(f"{name} is damaged: {MAX_DAMAGED_PACKETS} packets in a row could not be decoded") from last
+    raise DecodeError(
+        f"{name} is damaged: {MAX_DAMAGED_PACKETS} packets in a row could not be decoded"
+    ) from last
 
 
 def _mono(frame: Any, name: str) -> Floats:
@@ -186,7 +249,9 @@ def _mono(frame: Any, name: str) -> Floats:
     try:
         data = frame.to_ndarray()
     except ValueError as error:
-        raise DecodeError(f"{name} has samples of type {frame.format.name}, which is not read; convert it") from error
+        raise DecodeError(
+            f"{name} has samples of type {frame.format.name}, which is not read; convert it"
+        ) from error
     if not frame.format.is_planar:
         data = data.reshape(frame.samples, -1).T
     if data.dtype == np.uint8:
@@ -197,57 +262,13 @@ def _mono(frame: Any, name: str) -> Floats:
     return mono
 
 
-class _Resampler:
-    """Gathers mono audio at any rate and gives int16 at one rate, without a seam between calls."""
-
-    def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
-        self._source_hz = 0
-        self._stream: Any = None
-        self._parts: list[Floats] = []
-        self._gathered = 0
-
-    def push(self, mono: Floats, source_hz: int, name: str) -> Pcm16:
-        """Add audio; returns what is ready, often nothing."""
-        before = None
-        if source_hz != self._source_hz:
-            before = self.flush()
-            self._start(source_hz, name)
-        self._parts.append(mono)
-        self._gathered += len(mono)
-        ready = self._take(last=False) if self._gathered >= _BLOCK_S * source_hz else _NONE
-        return ready if before is None or not len(before) else np.concatenate([before, ready])
-
-    def flush(self) -> Pcm16:
-        """Everything still held, the resampler's tail included."""
-        return self._take(last=True) if self._source_hz else _NONE
-
-    def _start(self, source_hz: int, name: str) -> None:
-        if not MIN_RATE_HZ <= source_hz <= MAX_RATE_HZ:
-            raise DecodeError(f"{name} has {source_hz} samples per second; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}")
-        self._source_hz = source_hz
-        self._stream = None
-        if source_hz != self._rate_hz:
-            self._stream = soxr.ResampleStream(source_hz, self._rate_hz, 1, dtype="float32", quality="HQ")
-
-    def _take(self, *, last: bool) -> Pcm16:
-        mono = np.concatenate([*self._parts, np.zeros(0, dtype=np.float32)])
-        self._parts, self._gathered = [], 0
-        # Float formats can carry NaN and huge numbers, which would ring on in the resampler.
-        mono = np.clip(np.nan_to_num(mono, copy=False, nan=0.0), -1.0, 1.0)
-        if self._stream is not None:
-            mono = self._stream.resample_chunk(mono, last=last)
-        return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
-
-
-_NONE: Pcm16 = np.zeros(0, dtype=np.int16)
-
-
 def _limited(blocks: Iterator[Pcm16], name: str, rate_hz: int, limit_s: float) -> Iterator[Pcm16]:
     """Pass blocks on until they exceed a duration."""
     samples = 0
     for block in blocks:
         samples += len(block)
         if samples > limit_s * rate_hz:
-            raise DecodeError(f"{name} is longer than {limit_s:g} s, the most that is read; cut it into parts")
+            raise DecodeError(
+                f"{name} is longer than {limit_s:g} s, the most that is read; cut it into parts"
+            )
         yield block

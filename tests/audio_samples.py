@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -53,7 +54,11 @@ def tune(
 
 def _tone(midi: float, time_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     frequency_hz = 440.0 * 2 ** ((midi - 69) / 12)
-    return sum(np.sin(2 * np.pi * frequency_hz * n * time_s) / n**1.5 for n in range(1, 5))  # type: ignore[return-value]
+    harmonics = np.arange(1, 5)[:, None]
+    tone: npt.NDArray[np.float64] = (
+        np.sin(2 * np.pi * frequency_hz * harmonics * time_s) / harmonics**1.5
+    ).sum(0)
+    return tone
 
 
 def write_audio(
@@ -67,7 +72,7 @@ def write_audio(
     layout = "mono" if len(planes) == 1 else "stereo"
     with av.open(str(path), "w", format=container_name) as container:
         container.metadata.update(tags or {})
-        stream = container.add_stream(encoder, rate=rate_hz, layout=layout)
+        stream: Any = container.add_stream(encoder, rate=rate_hz, layout=layout)
         stream.codec_context.format = sample_format
         if encoder == "vorbis":  # FFmpeg's own encoder calls itself experimental
             stream.codec_context.options = {"strict": "experimental"}
