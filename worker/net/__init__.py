@@ -1,0 +1,1 @@
+"""Fetching from the network without trusting it: addresses, connections, bodies, playlists."""
