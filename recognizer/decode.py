@@ -6,8 +6,8 @@
 
 The bytes are hostile. FFmpeg only ever sees a file object that this module hands it: it opens no path, no URL
 and no playlist by itself, and only the containers of ``FORMATS`` and the decoders of ``CODECS`` are tried.
-Decoders can still crash or hang on crafted input, so callers that cannot afford that run this in a child process
-with limits.
+Decoders can still crash or hang on crafted input, so callers that cannot afford that run this in a child
+process with limits.
 """
 
 from __future__ import annotations

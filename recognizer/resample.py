@@ -20,8 +20,8 @@ Floats = npt.NDArray[np.float32]
 class Resampler:
     """Gathers mono audio and gives it back at ``rate_hz``.
 
-    The concatenated result does not depend on how the input is cut. When the rate of the input changes, what is
-    held is finished at the old rate first.
+    The concatenated result does not depend on how the input is cut. When the rate of the input changes, what
+    is held is finished at the old rate first.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -32,7 +32,7 @@ class Resampler:
         self._gathered = 0
 
     def push(self, mono: Floats, source_hz: int) -> Pcm16:
-        """Add float audio in [-1, 1], shape (samples,), at ``source_hz``; returns what is ready, often nothing.
+        """Add float audio in [-1, 1], shape (samples,); returns what is ready, often nothing.
 
         Raises
         ------
