@@ -158,7 +158,7 @@ class Bus:
         found = self.client.xread(cast(Any, streams), count=count, block=block_ms) or []
         pairs = found.items() if isinstance(found, dict) else cast(Any, found)
         return {
-            names[name.decode()]: [(entry.decode(), fields) for entry, fields in _flat(entries)]
+            names[cast(bytes, name).decode()]: [(entry.decode(), fields) for entry, fields in _flat(entries)]
             for name, entries in pairs
         }
 

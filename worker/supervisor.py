@@ -22,6 +22,7 @@ from recognizer.errors import UsageError
 from recognizer.timeline import SourceEnd, SourceState, StreamState
 from recognizer.wire import Keys, encode_item
 from worker.bus import connect
+from worker.capture import END_OF_SOURCE
 from worker.capture_process import EXIT_REFUSED
 from worker.children import Child, end_all
 from worker.feeds import FeedConfig
@@ -149,12 +150,9 @@ class Supervisor:
         captured = cast("bytes | None", self._client.get(self._keys.feed(feed, "config")))
         _, last = last_entry(self._client, self._keys, feed)
         ended = isinstance(last, SourceEnd)
-        if ended and captured is not None and captured.decode() == config:
-            self._finished[feed] = (
-                config,
-                StreamState.PAUSED,
-                last.reason if isinstance(last, SourceEnd) else "",
-            )
+        read_through = isinstance(last, SourceEnd) and last.reason == END_OF_SOURCE
+        if read_through and captured is not None and captured.decode() == config:
+            self._finished[feed] = (config, StreamState.PAUSED, END_OF_SOURCE)
             return False
         clock = cast("bytes | None", self._client.get(self._keys.feed(feed, "clock")))
         other_rate = clock is not None and json.loads(clock).get("rate_hz") != self._settings.rate_hz
@@ -173,7 +171,7 @@ class Supervisor:
             said = json.loads(raw) if raw else {}
             refused = child.status == EXIT_REFUSED
             state = StreamState(said.get("state", StreamState.FAILED)) if refused else StreamState.PAUSED
-            self._finished[feed] = (config, state, str(said.get("detail") or "end of the source"))
+            self._finished[feed] = (config, state, str(said.get("detail") or END_OF_SOURCE))
             del self._captures[feed]
         elif child.failed:
             detail = (

@@ -16,9 +16,10 @@ from worker.sources import SourceOptions
 MAX_HOPS = 5
 PLAYLIST_LIMIT_BYTES = 65_536
 PLAYLIST_TYPES = frozenset(
-    ("audio/mpegurl", "audio/x-mpegurl", "application/mpegurl", "application/x-mpegurl", "application/vnd.apple.mpegurl",
-     "audio/x-scpls", "audio/scpls", "application/pls+xml")
-)  # fmt: skip
+    f"{kind}/{name}"
+    for kind in ("audio", "application")
+    for name in ("mpegurl", "x-mpegurl", "vnd.apple.mpegurl", "x-scpls", "scpls", "pls+xml")
+)
 PLAYLIST_ENDINGS = (".m3u", ".m3u8", ".pls")
 NOT_AUDIO = ("text/", "image/", "application/json", "application/xml", "application/xhtml", "application/pdf")
 SAFE = "%/:@!$&'()*+,;=~-._"
