@@ -174,7 +174,7 @@ def _array(
         if version != (1, 0):
             raise ValueError(f"npy version {version}")
         seen_shape, fortran, seen_dtype = np.lib.format.read_array_header_1_0(buffer)
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+    except Exception as error:  # numpy parses the header as Python source, which fails in many ways
         raise CatalogueCorrupt(f"a segment's {name} is no array file ({error!s:.80})") from error
     size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if (
