@@ -1,0 +1,148 @@
+"""Evidence of one feed, step by step, into changes of its detections.
+
+Keeps the last minute of the pitch sequence (`PitchHistory`) and the accumulated shortlist; every few steps asks for
+the second opinion and lets the tracker decide.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from recognizer.catalogue import CatalogueView
+from recognizer.contract import ModelContract
+from recognizer.events import Event, FeedClock
+from recognizer.matcher import Shortlist
+from recognizer.profiles import Profile
+from recognizer.second_opinion import second_opinion
+from recognizer.step import Floats, StepOutput
+from recognizer.tracker import Change, Tracker
+from recognizer.windower import Step
+
+
+class PitchHistory:
+    """The newest pitch frames of a feed, on its timeline.
+
+    Attributes
+    ----------
+    frames : float32 array, shape (up to ``capacity``, bins)
+        Zero where there was no music; a zero frame matches nothing.
+    end_sample : int
+        Position just after the last frame.
+    """
+
+    def __init__(self, contract: ModelContract, seconds: float) -> None:
+        self._fps = contract.pitch_fps
+        self._rate_hz = contract.sample_rate_hz
+        self.capacity = round(seconds * contract.pitch_fps)
+        self.frames: Floats = np.zeros((0, contract.pitch_bins), dtype=np.float32)
+        self.end_sample = 0
+
+    def push(self, pitch: Floats, end_sample: int) -> None:
+        """Append the frames that end at ``end_sample``."""
+        self.frames = np.concatenate([self.frames, pitch])[-self.capacity :]
+        self.end_sample = end_sample
+
+    def skip_to(self, end_sample: int) -> None:
+        """Stand for a stretch without audio by empty frames."""
+        missing = round((end_sample - self.end_sample) / self._rate_hz * self._fps)
+        empty = np.zeros((min(max(missing, 0), self.capacity), self.frames.shape[1]), dtype=np.float32)
+        self.push(empty, end_sample)
+
+    def forget(self) -> None:
+        """Start again from nothing."""
+        self.frames = self.frames[:0]
+
+    def position(self, frame: int) -> int:
+        """Timeline position at which a frame begins."""
+        return self.end_sample - round((len(self.frames) - frame) / self._fps * self._rate_hz)
+
+
+class Decision:
+    """What one feed's evidence amounts to.
+
+    Parameters
+    ----------
+    clock : FeedClock
+    contract : ModelContract
+    profile : Profile
+    """
+
+    def __init__(self, clock: FeedClock, contract: ModelContract, profile: Profile) -> None:
+        self._clock = clock
+        self._contract = contract
+        self._profile = profile
+        self.history = PitchHistory(contract, profile.history_s)
+        self._shortlist = Shortlist(profile.matcher)
+        kind = "calibrated" if contract.calibration else "uncalibrated"
+        self._tracker = Tracker(f"{clock.feed}@{clock.started_at_ms}", clock.rate_hz, kind, profile.tracker)
+        self._steps = 0
+        self._music_steps = 0  # steps of music still in the history
+        self.index_version = 0
+        self._model_id = ""
+
+    @property
+    def gathering(self) -> bool:
+        """Whether a work is close to being named."""
+        return self._tracker.gathering
+
+    def step(self, step: Step, music: bool, output: StepOutput, view: CatalogueView) -> list[Event]:
+        """Take in one embedded step; returns the events it led to."""
+        self.index_version, self._model_id = view.generation, view.model_id
+        now = step.start_sample + self._contract.step_samples
+        self.history.push(output.pitch if music else np.zeros_like(output.pitch), now)
+        if music:
+            self._shortlist.update(view, output.embedding)
+            self._music_steps += 1
+        self._steps += 1
+        if self._steps % self._profile.decide_every_steps:
+            return []
+        enough = self._music_steps * self._contract.step_s >= self._profile.least_music_s
+        candidates = []
+        if music and enough:
+            numbers = self._shortlist.best(view, self._tracker.open_works)
+            candidates = second_opinion(view, self.history, numbers, self._contract, self._profile.matcher)
+        if not music:
+            self._music_steps = max(0, self._music_steps - self._profile.decide_every_steps)
+        return self._events(self._tracker.update(now, candidates), now)
+
+    def gap(self, start_sample: int, end_sample: int) -> list[Event]:
+        """A stretch without audio: short ones are bridged, long ones end what was open."""
+        if (end_sample - start_sample) / self._clock.rate_hz <= self._profile.bridge_gap_s:
+            self.history.skip_to(end_sample)
+            return []
+        return self.end(start_sample, "gap")
+
+    def end(self, at_sample: int, reason: str) -> list[Event]:
+        """Close everything and forget the evidence."""
+        self.history.forget()
+        self._shortlist.scores = {}
+        self._music_steps = 0
+        return self._events(self._tracker.close_all(at_sample, reason), at_sample)
+
+    def _events(self, changes: list[Change], now: int) -> list[Event]:
+        return [
+            detection.event(kind, self._clock, now, self.index_version, self._model_id)
+            for kind, detection in changes
+        ]
+
+    def save(self) -> dict[str, Any]:
+        """The state as a JSON object; the history's frames are saved beside it."""
+        return {
+            "tracker": self._tracker.save(),
+            "shortlist": self._shortlist.scores,
+            "history_end": self.history.end_sample,
+            "steps": self._steps,
+            "music_steps": self._music_steps,
+            "index_version": self.index_version,
+            "model_id": self._model_id,
+        }
+
+    def restore(self, state: dict[str, Any], frames: Floats) -> None:
+        """Inverse of `save`."""
+        self._tracker.restore(state["tracker"])
+        self._shortlist.scores = dict(state["shortlist"])
+        self.history.frames, self.history.end_sample = frames, state["history_end"]
+        self._steps, self._music_steps = state["steps"], state["music_steps"]
+        self.index_version, self._model_id = state["index_version"], state["model_id"]

@@ -1,0 +1,58 @@
+"""Named sets of decision numbers: what a feed is used for decides how sure is sure enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recognizer.errors import UsageError
+from recognizer.matcher import MatcherSettings
+from recognizer.tracker import TrackerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Numbers of one feed's decision.
+
+    Attributes
+    ----------
+    history_s : float
+        How much of the pitch sequence the second opinion sees.
+    least_music_s : float
+        Music heard before anything may be named.
+    decide_every_steps : int
+        Steps between decisions.
+    bridge_gap_s : float
+        A gap up to this long does not end a detection.
+    """
+
+    name: str
+    tracker: TrackerSettings
+    matcher: MatcherSettings = MatcherSettings()
+    history_s: float = 40.0
+    least_music_s: float = 12.0
+    decide_every_steps: int = 2
+    bridge_gap_s: float = 8.0
+
+
+PROFILES = {
+    "monitoring": Profile("monitoring", TrackerSettings()),
+    "kiosk": Profile("kiosk", TrackerSettings(open_confidence=0.7, confirmations=1), decide_every_steps=1),
+}
+
+
+def profile(name: str) -> Profile:
+    """A profile by name.
+
+    Raises
+    ------
+    UsageError
+        When there is none of that name.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"profile {name!r} is not known, expected one of: {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def default_profile() -> Profile:
+    """The profile of a feed that names none."""
+    return PROFILES["monitoring"]
