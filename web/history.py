@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime as dt
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,15 +96,20 @@ class Snapshots:
             "gaps": [
                 gap for history in chosen.values() for gap in history.gaps if _ends_after(gap, since_ms)
             ],
-            "states": [
-                state
-                for feed in chosen
-                for state in self._hub.states.get(feed, ())
-                if (utc_ms(state["time"]) or 0) >= since_ms
-            ],
+            "states": [state for feed in chosen for state in _recent(self._hub.states.get(feed, ()), since_ms)],
             "stats": self._hub.picture.stats(now_ms),
         }
         return Snapshot(seq, body)
+
+
+def _recent(states: Iterable[Json], since_ms: int) -> list[Json]:
+    """The changes since then, and the one before them: it says what the time began with."""
+    kept: list[Json] = []
+    for state in states:
+        if (utc_ms(state["time"]) or 0) < since_ms:
+            kept.clear()
+        kept.append(state)
+    return kept
 
 
 def _ends_after(event: Json, since_ms: int) -> bool:

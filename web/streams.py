@@ -165,6 +165,8 @@ def _stale(record: FeedRecord, oldest_ms: int) -> str | None:
     """Which heartbeat is missing: a feed needs both its capture and its worker."""
     if record.capture is None and record.status is None:
         return "never"
+    if _known_state((record.status or {}).get("state")) is StreamState.PAUSED:
+        return None  # it was stopped or has ended: nobody is expected to speak
     capture, worker = (
         (at := _at_ms(part)) is None or at < oldest_ms for part in (record.capture, record.status)
     )

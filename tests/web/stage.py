@@ -4,6 +4,7 @@ project's own event builders."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -194,3 +195,29 @@ class Stage:
         manifest = {"generation": generation, "tracks": tracks, "works": works, "model_id": MODEL_ID}
         self.redis.set(self.keys.catalogue_manifest, json.dumps(manifest))
         self.redis.xadd(self.keys.catalogue_log, {"generation": generation})
+
+
+class Heartbeats:
+    """Keeps feeds alive in the background, once a second, until it is left; ``feeds`` maps each to its `Feed.beat`."""
+
+    def __init__(self, beats: dict[Feed, dict[str, Any]], worker_feeds: Any = ("radio1",)) -> None:
+        self.beats = beats
+        self._worker_feeds = worker_feeds
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while True:
+            for feed, how in list(self.beats.items()):
+                feed.beat(**how)
+                feed.stage.worker(feeds=self._worker_feeds)
+            if self._end.wait(0.5):
+                return
+
+    def __enter__(self) -> Heartbeats:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.set()
+        self._thread.join()
