@@ -75,9 +75,7 @@ class Alignment:
         return reference / query if query >= 8 and reference > 0 else None
 
 
-def align(
-    query: Floats, references: Sequence[Floats], settings: AlignSettings | None = None
-) -> list[Alignment]:
+def align(query: Floats, references: Sequence[Floats], settings: AlignSettings | None = None) -> list[Alignment]:
     """Align a query with each of several references.
 
     Parameters
@@ -145,7 +143,8 @@ def _mutual_neighbours(similarity: Floats, fraction: float) -> npt.NDArray[np.bo
     row_rank, column_rank = max(1, round(fraction * m)), max(1, round(fraction * n))
     row_floor = np.partition(similarity, m - row_rank, axis=1)[:, m - row_rank, None]
     column_floor = np.partition(similarity, n - column_rank, axis=0)[n - column_rank]
-    return (similarity >= row_floor) & (similarity >= column_floor) & (similarity > 0)
+    near: npt.NDArray[np.bool_] = (similarity >= row_floor) & (similarity >= column_floor) & (similarity > 0)
+    return near
 
 
 def _longest_paths(

@@ -123,8 +123,7 @@ class Decision:
 
     def _events(self, changes: list[Change], now: int) -> list[Event]:
         return [
-            detection.event(kind, self._clock, now, self.index_version, self._model_id)
-            for kind, detection in changes
+            detection.event(kind, self._clock, now, self.index_version, self._model_id) for kind, detection in changes
         ]
 
     def save(self) -> dict[str, Any]:

@@ -139,9 +139,7 @@ class Detection:
         return clock.envelope(kind, f"{self.detection_id}-{self.revision}", at_sample, data)
 
 
-def state_event(
-    clock: FeedClock, at_sample: int, state: str, previous: str | None, detail: str | None
-) -> Event:
+def state_event(clock: FeedClock, at_sample: int, state: str, previous: str | None, detail: str | None) -> Event:
     """A ``stream.state_changed`` envelope."""
     event_id = stable_id(clock.feed, clock.started_at_ms, "state", at_sample, state, previous)
     data = {"state": state, "previous": previous, "detail": detail, "at_ms": clock.ms(at_sample)}

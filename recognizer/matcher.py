@@ -123,7 +123,8 @@ class Shortlist:
 def pooled(pitch: Floats, factor: int) -> Floats:
     """Average ``factor`` consecutive frames; an incomplete last group is dropped."""
     frames = len(pitch) // factor
-    return pitch[: frames * factor].reshape(frames, factor, -1).mean(axis=1)
+    means: Floats = pitch[: frames * factor].reshape(frames, factor, -1).mean(axis=1)
+    return means
 
 
 def evidence(forward: Alignment, reversed_score: float) -> float:

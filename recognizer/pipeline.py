@@ -208,9 +208,7 @@ class FeedLine:
         header, arrays = unpack(blob)
         past, tail = arrays["past"].astype(np.float32), arrays["tail"].astype(np.int16)
         if header.get("model") != self._contract.name or past.shape != self._past.frames.shape:
-            raise ValueError(
-                f"the saved state belongs to model {header.get('model')!r}, not {self._contract.name!r}"
-            )
+            raise ValueError(f"the saved state belongs to model {header.get('model')!r}, not {self._contract.name!r}")
         self._windower.restore(tail, header["next_start"], header["emitted"])
         self._past.frames = past
         self._state, self._detail = StreamState(header["state"]), header["detail"]

@@ -107,7 +107,7 @@ def track_similarity(view: CatalogueView, embeddings: Floats) -> Floats:
     for start in range(0, len(embeddings), 8):  # a few windows at a time bounds memory on large catalogues
         cosine = embeddings[start : start + 8] @ vectors.T
         total += np.maximum.reduceat(cosine, first_rows, axis=1).sum(axis=0)
-    return total / max(1, len(embeddings))
+    return total / np.float32(max(1, len(embeddings)))
 
 
 def _segments(analysis: Analysis, fps: float, pool: int) -> list[tuple[float, Floats]]:
@@ -159,8 +159,6 @@ def _result(
         score=round(score, 4),
         transpose_semitones=path.transpose_semitones if path is not None else None,
         tempo_ratio=round(ratio, 3) if ratio is not None else None,
-        query_start_s=round(found.segment_start_s + path.query_start * frame_s, 2)
-        if path is not None
-        else None,
+        query_start_s=round(found.segment_start_s + path.query_start * frame_s, 2) if path is not None else None,
         reference_start_s=round(path.reference_start * frame_s, 2) if path is not None else None,
     )

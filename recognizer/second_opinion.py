@@ -30,9 +30,7 @@ class Opinion:
     alignment: Alignment
 
 
-def opinions(
-    view: CatalogueView, query: Floats, tracks: Sequence[int], settings: MatcherSettings
-) -> list[Opinion]:
+def opinions(view: CatalogueView, query: Floats, tracks: Sequence[int], settings: MatcherSettings) -> list[Opinion]:
     """Align a pooled query, shape (frames, bins), with references by track number."""
     references = [_reference(view, number, settings.pool) for number in tracks]
     found = align(query, references + [frames[::-1] for frames in references], settings.align)
@@ -74,9 +72,7 @@ def second_opinion(
                 confidence=confidence(opinion.strength, contract.calibration, settings),
                 transpose_semitones=path.transpose_semitones,
                 tempo_ratio=None if ratio is None else round(ratio, 3),
-                heard_from=history.position(
-                    len(history.frames) - len(frames) + path.query_start * settings.pool
-                ),
+                heard_from=history.position(len(history.frames) - len(frames) + path.query_start * settings.pool),
                 heard_to=history.position(len(history.frames) - len(frames) + last * settings.pool),
                 ref_start_ms=round(path.reference_start * settings.pool * 1000 / view.pitch_fps),
             )

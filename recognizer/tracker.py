@@ -72,9 +72,7 @@ class Tracker:
     settings : TrackerSettings, optional
     """
 
-    def __init__(
-        self, feed: str, rate_hz: int, confidence_kind: str, settings: TrackerSettings | None = None
-    ) -> None:
+    def __init__(self, feed: str, rate_hz: int, confidence_kind: str, settings: TrackerSettings | None = None) -> None:
         self._feed = feed
         self._rate_hz = rate_hz
         self._kind = confidence_kind
@@ -117,9 +115,7 @@ class Tracker:
     def close_all(self, now: int, reason: str) -> list[Change]:
         """Close everything: the source ended or a long gap began."""
         self._leading, self._lead_count = None, 0
-        return [
-            self._close(work, min(now, held.last_heard), reason) for work, held in list(self._open.items())
-        ]
+        return [self._close(work, min(now, held.last_heard), reason) for work, held in list(self._open.items())]
 
     def _refresh(self, now: int, work: str, candidate: Candidate | None) -> list[Change]:
         held, settings = self._open[work], self._settings
@@ -167,9 +163,7 @@ class Tracker:
             young = now - held.opened_at <= self._samples(self._settings.retract_within_s)
             if young and leader.heard_from <= held.detection.start_sample + self._samples(4.0):
                 del self._open[work]
-                gone = held.detection.revised(
-                    state="retracted", end_sample=held.last_heard, close_reason="overtaken"
-                )
+                gone = held.detection.revised(state="retracted", end_sample=held.last_heard, close_reason="overtaken")
                 changes.append((RETRACTED, gone))
             else:
                 end = max(held.detection.start_sample, min(held.last_heard, leader.heard_from))
@@ -219,9 +213,7 @@ class Tracker:
         for raw in state["open"]:
             fields = {**raw["detection"], "alternatives": tuple(raw["detection"]["alternatives"])}
             detection = Detection(**fields)
-            self._open[detection.work_id] = _Open(
-                detection, raw["opened_at"], raw["last_heard"], raw["last_event"]
-            )
+            self._open[detection.work_id] = _Open(detection, raw["opened_at"], raw["last_heard"], raw["last_event"])
 
 
 def _best_per_work(candidates: Iterable[Candidate], heard_since: int) -> dict[str, Candidate]:

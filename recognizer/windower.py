@@ -79,9 +79,7 @@ class Windower:
             self._parts = [np.zeros(self._context, dtype=np.int16)]
             self._length = self._context
         elif start_sample != self.end_sample:
-            raise ValueError(
-                f"audio starts at sample {start_sample}, expected {self.end_sample}; reset at gaps"
-            )
+            raise ValueError(f"audio starts at sample {start_sample}, expected {self.end_sample}; reset at gaps")
         self._parts.append(pcm)
         self._length += len(pcm)
 
@@ -101,14 +99,10 @@ class Windower:
             yield step
         # The left context is not new audio; what lies behind it is, however much of it pop() could not use yet.
         remaining = self._length - self._context
-        while self.next_start is not None and (
-            remaining >= self._step // 2 or (remaining > 0 and not self._emitted)
-        ):
+        while self.next_start is not None and (remaining >= self._step // 2 or (remaining > 0 and not self._emitted)):
             buffer = self._buffer()
             missing = max(0, self._step + 2 * self._context - len(buffer))
-            yield self._emit(
-                np.concatenate([buffer, np.zeros(missing, np.int16)]), min(remaining, self._step)
-            )
+            yield self._emit(np.concatenate([buffer, np.zeros(missing, np.int16)]), min(remaining, self._step))
             remaining -= self._step
         self.reset()
 

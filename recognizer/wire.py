@@ -36,9 +36,7 @@ import numpy as np
 from recognizer.timeline import AudioChunk, SourceEnd, SourceGap, SourceItem, SourceState, StreamState
 
 DEFAULT_PREFIX = "rc:"
-AUDIO_RETENTION_ENTRIES = (
-    900  # 15 minutes of 1 s chunks: what a feed may lag before its oldest audio becomes a gap
-)
+AUDIO_RETENTION_ENTRIES = 900  # 15 minutes of 1 s chunks: what a feed may lag before its oldest audio becomes a gap
 EVENT_RETENTION_ENTRIES = 20_000
 CLOSED_RETENTION = 500
 

@@ -56,7 +56,9 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 10.0, what: str 
     raise AssertionError(f"{what} did not come true within {timeout_s} s")
 
 
-def end(process: subprocess.Popen[Any] | None, with_signal: int = signal.SIGTERM, timeout_s: float = 10.0) -> None:
+def end(
+    process: subprocess.Popen[Any] | None, with_signal: int = signal.SIGTERM, timeout_s: float = 10.0
+) -> None:
     """Signal a child, wait for it, and close its pipes."""
     if process is None:
         return
@@ -94,7 +96,16 @@ class RedisServer:
     def start(self) -> None:
         """Start (again) on the same port and files, and wait until it answers."""
         program = require("redis-server", "redis-server")
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory), "--save", ""]
+        options = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(self.directory),
+            "--save",
+            "",
+        ]
         options += ["--appendonly", "yes", "--appendfsync", "always"]
         self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
         wait_until(self._answers, what="redis-server answering")
@@ -178,8 +189,17 @@ class Icecast:
     def play(self, audio: Path, mount: str = "live", *, codec: str = "libmp3lame", loop: bool = True) -> Any:
         """Broadcast a file in real time at 128 kbit/s; returns ffmpeg's process, for `end`."""
         program = require("ffmpeg", "ffmpeg")
-        kind, container = {"libmp3lame": ("audio/mpeg", "mp3"), "libvorbis": ("application/ogg", "ogg")}[codec]
-        command = [program, "-nostdin", "-loglevel", "error", "-re", *(["-stream_loop", "-1"] if loop else [])]
+        kind, container = {"libmp3lame": ("audio/mpeg", "mp3"), "libvorbis": ("application/ogg", "ogg")}[
+            codec
+        ]
+        command = [
+            program,
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-re",
+            *(["-stream_loop", "-1"] if loop else []),
+        ]
         command += ["-i", str(audio), "-ar", "44100", "-ac", "2", "-c:a", codec, "-b:a", "128k"]
         command += ["-content_type", kind, "-f", container]
         source = subprocess.Popen([*command, f"icecast://source:secret@127.0.0.1:{self.port}/{mount}"])

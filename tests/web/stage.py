@@ -44,7 +44,10 @@ class Feed:
         self.config = {"source": f"https://user:secret@radio.example/{feed}?key=hidden", **config}
         keys, client = stage.keys, stage.redis
         client.hset(keys.feeds, feed, json.dumps(self.config))
-        client.set(keys.feed(feed, "clock"), json.dumps({"started_at_ms": self.clock.started_at_ms, "rate_hz": RATE_HZ}))
+        client.set(
+            keys.feed(feed, "clock"),
+            json.dumps({"started_at_ms": self.clock.started_at_ms, "rate_hz": RATE_HZ}),
+        )
 
     def sample(self, s_ago: float = 0.0) -> int:
         """The timeline position of ``s_ago`` seconds before now."""
@@ -124,7 +127,9 @@ class Feed:
         self._say(UPDATED, revised)
         return revised
 
-    def close(self, detection: Detection, *, s_ago: float = 0.0, reason: str = "no_longer_heard") -> Detection:
+    def close(
+        self, detection: Detection, *, s_ago: float = 0.0, reason: str = "no_longer_heard"
+    ) -> Detection:
         """Close it, ended ``s_ago`` seconds before now."""
         closed = detection.revised(state="closed", end_sample=self.sample(s_ago), close_reason=reason)
         self._say(CLOSED, closed)
@@ -138,16 +143,22 @@ class Feed:
 
     def gap(self, from_s_ago: float, to_s_ago: float, reason: str = "connection lost") -> None:
         """A stretch without audio."""
-        self.stage.commit(self.feed, gap_event(self.clock, self.sample(from_s_ago), self.sample(to_s_ago), reason))
+        self.stage.commit(
+            self.feed, gap_event(self.clock, self.sample(from_s_ago), self.sample(to_s_ago), reason)
+        )
 
-    def state(self, state: str, previous: str | None, *, s_ago: float = 0.0, detail: str | None = None) -> None:
+    def state(
+        self, state: str, previous: str | None, *, s_ago: float = 0.0, detail: str | None = None
+    ) -> None:
         """A change of state."""
         self.stage.commit(self.feed, state_event(self.clock, self.sample(s_ago), state, previous, detail))
 
     def _say(self, kind: str, detection: Detection) -> None:
         self.stage.commit(self.feed, detection.event(kind, self.clock, self.sample(), 7, MODEL_ID))
 
-    def played(self, title: str, artist: str | None, from_s_ago: float, to_s_ago: float, **changes: Any) -> None:
+    def played(
+        self, title: str, artist: str | None, from_s_ago: float, to_s_ago: float, **changes: Any
+    ) -> None:
         """A detection that is over."""
         self.close(self.open(title, artist, s_ago=from_s_ago, **changes), s_ago=to_s_ago)
 
@@ -179,7 +190,9 @@ class Stage:
             else:
                 pipe.hdel(keys.feed(feed, "open"), detection_id)
             if event["type"] == CLOSED:
-                pipe.lpush(keys.feed(feed, "closed"), text).ltrim(keys.feed(feed, "closed"), 0, CLOSED_RETENTION - 1)
+                pipe.lpush(keys.feed(feed, "closed"), text).ltrim(
+                    keys.feed(feed, "closed"), 0, CLOSED_RETENTION - 1
+                )
         elif event["type"] == GAP:
             pipe.lpush(keys.feed(feed, "gaps"), text)
         pipe.execute()
@@ -187,7 +200,13 @@ class Stage:
 
     def worker(self, worker: str = "worker-1", *, age_s: float = 0.0, feeds: Any = ("radio1",)) -> None:
         """A worker's heartbeat."""
-        info = {"pid": 1, "feeds": list(feeds), "at_ms": now_ms() - round(age_s * 1000), "generation": 7, "embed_ms": 41}
+        info = {
+            "pid": 1,
+            "feeds": list(feeds),
+            "at_ms": now_ms() - round(age_s * 1000),
+            "generation": 7,
+            "embed_ms": 41,
+        }
         self.redis.hset(self.keys.workers, worker, json.dumps(info))
 
     def catalogue(self, generation: int = 7, tracks: int = 1204, works: int = 980) -> None:
