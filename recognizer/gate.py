@@ -1,25 +1,26 @@
 """Says of every step whether it is music, other sound, or silence, so that only music reaches the matcher.
 
 Music is told from speech and noise by one physical fact: notes hold their pitch. The gate finds the spectral
-peaks of 128 ms frames, rounds them to eighth-tone bins, and asks which belong to a *ridge*, a partial that lasts::
+peaks of 128 ms frames, rounds them to eighth-tone bins, and asks which belong to a *ridge* that lasts::
 
     frequency
       |   ======      ====            steady ridge:  within +-37 cents for 0.3 s (keys, strings, held notes)
       |  ==== ========   /glide       swaying ridge: within +-87 cents for 0.5 s (a voice with vibrato)
       |________________________ time
 
-Speech glides and breaks off at every syllable, noise has no ridges, and mains hum has ridges that neither begin
-nor end nor breathe, which are left out. A third property, the share of low-energy frames (the pauses between
-syllables), is high for speech. A logistic function joins the three. A running mean with two thresholds keeps the
-answer from flickering; it leans towards music, for a gated song cannot be recognised, while speech let through
-costs little.
+Speech glides and breaks off at every syllable, noise has no ridges, and mains hum has ridges that neither
+begin nor end nor breathe, which are left out. A third property, the share of low-energy frames (the pauses
+between syllables), is high for speech. A logistic function joins the three. A running mean with two
+thresholds keeps the answer from flickering; it leans towards music, for a gated song cannot be recognised,
+while speech let through costs little.
 
-Share of 2 s steps called music. The weights were fitted on half of the works and voices, these are the others:
+Share of 2 s steps called music. The weights were fitted on half of the works and voices; these are the others
+(noise: both halves):
 
 ====================================== === ===== =======
 material                               no. steps   music
 ====================================== === ===== =======
-30 s excerpts of recordings, ten genres  34   476   0.956
+30 s excerpts of records, ten genres    34   476   0.956
 piano covers of them                   107  1260   0.999
 songs with vocals                        7   133   0.955
 game themes                             16   304   0.964
