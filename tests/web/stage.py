@@ -1,5 +1,4 @@
-"""Plays the parts of capture and worker towards the web edge: the keys and events they would write, through the
-project's own event builders."""
+"""Plays capture and worker towards the web edge: the keys and events they would write, built by our own builders."""
 
 from __future__ import annotations
 
@@ -127,9 +126,7 @@ class Feed:
         self._say(UPDATED, revised)
         return revised
 
-    def close(
-        self, detection: Detection, *, s_ago: float = 0.0, reason: str = "no_longer_heard"
-    ) -> Detection:
+    def close(self, detection: Detection, *, s_ago: float = 0.0, reason: str = "no_longer_heard") -> Detection:
         """Close it, ended ``s_ago`` seconds before now."""
         closed = detection.revised(state="closed", end_sample=self.sample(s_ago), close_reason=reason)
         self._say(CLOSED, closed)
@@ -143,22 +140,16 @@ class Feed:
 
     def gap(self, from_s_ago: float, to_s_ago: float, reason: str = "connection lost") -> None:
         """A stretch without audio."""
-        self.stage.commit(
-            self.feed, gap_event(self.clock, self.sample(from_s_ago), self.sample(to_s_ago), reason)
-        )
+        self.stage.commit(self.feed, gap_event(self.clock, self.sample(from_s_ago), self.sample(to_s_ago), reason))
 
-    def state(
-        self, state: str, previous: str | None, *, s_ago: float = 0.0, detail: str | None = None
-    ) -> None:
+    def state(self, state: str, previous: str | None, *, s_ago: float = 0.0, detail: str | None = None) -> None:
         """A change of state."""
         self.stage.commit(self.feed, state_event(self.clock, self.sample(s_ago), state, previous, detail))
 
     def _say(self, kind: str, detection: Detection) -> None:
         self.stage.commit(self.feed, detection.event(kind, self.clock, self.sample(), 7, MODEL_ID))
 
-    def played(
-        self, title: str, artist: str | None, from_s_ago: float, to_s_ago: float, **changes: Any
-    ) -> None:
+    def played(self, title: str, artist: str | None, from_s_ago: float, to_s_ago: float, **changes: Any) -> None:
         """A detection that is over."""
         self.close(self.open(title, artist, s_ago=from_s_ago, **changes), s_ago=to_s_ago)
 
@@ -190,9 +181,7 @@ class Stage:
             else:
                 pipe.hdel(keys.feed(feed, "open"), detection_id)
             if event["type"] == CLOSED:
-                pipe.lpush(keys.feed(feed, "closed"), text).ltrim(
-                    keys.feed(feed, "closed"), 0, CLOSED_RETENTION - 1
-                )
+                pipe.lpush(keys.feed(feed, "closed"), text).ltrim(keys.feed(feed, "closed"), 0, CLOSED_RETENTION - 1)
         elif event["type"] == GAP:
             pipe.lpush(keys.feed(feed, "gaps"), text)
         pipe.execute()
@@ -217,7 +206,7 @@ class Stage:
 
 
 class Heartbeats:
-    """Keeps feeds alive in the background, once a second, until it is left; ``feeds`` maps each to its `Feed.beat`."""
+    """Keeps feeds alive in the background until it is left; ``beats`` maps each to arguments of `Feed.beat`."""
 
     def __init__(self, beats: dict[Feed, dict[str, Any]], worker_feeds: Any = ("radio1",)) -> None:
         self.beats = beats
