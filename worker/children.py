@@ -9,6 +9,9 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
+
+from worker import lifeline
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +34,12 @@ class Child:
         Exit status of the last run.
     """
 
-    def __init__(self, name: str, module: str, argument: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, module: str, arguments: str | Sequence[str], environment: dict[str, str] | None = None
+    ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", module, argument]
+        words = [arguments] if isinstance(arguments, str) else arguments
+        self._command = [sys.executable, "-m", module, *words]
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._ends_s: deque[float] = deque(maxlen=RESTARTS_PER_MINUTE)
@@ -64,9 +70,14 @@ class Child:
             self._ends_s.clear()
         self.failed = False
         self.started_s = now_s
+        parent = os.getpid()
         # A session of its own: Ctrl-C in the terminal reaches the supervisor, which ends its children in order.
         self._process = subprocess.Popen(
-            self._command, env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: lifeline.die_with_parent(parent),
         )
 
     def _note_end(self, status: int, now_s: float) -> None:

@@ -1,0 +1,74 @@
+"""`recognizer listen` and `recognizer devices`: one live source, no Redis."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from recognizer.cli import common, show
+from recognizer.errors import DecodeError, SourceError
+from recognizer.events import FeedClock
+from recognizer.pipeline import FeedLine
+from recognizer.profiles import profile as named_profile
+from recognizer.replay import events_of
+from worker.capture import capture
+from worker.sources import SourceOptions
+
+
+def listen(
+    source: Annotated[str, typer.Argument(help="mic, mic:NAME, http(s)://…, a file, or - (standard input).")],
+    catalogue: common.CatalogueOption = None,
+    model: common.ModelOption = None,
+    profile: common.ProfileOption = "monitoring",
+    as_json: common.JsonOption = False,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Pace a file as if it were live.")] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Allow addresses on this machine or the local network.")
+    ] = False,
+    raw_rate: Annotated[
+        int | None,
+        typer.Option(metavar="HZ", min=1000, max=384000, help="Standard input is raw 16-bit PCM at this rate."),
+    ] = None,
+    raw_channels: Annotated[int, typer.Option(min=1, max=16, help="Channels of raw PCM.")] = 1,
+) -> None:
+    """Listen to SOURCE and name the works heard, until it ends or Ctrl-C.
+
+        recognizer listen mic
+        recognizer listen https://example.org/live.mp3
+        ffmpeg -i anything -f s16le -ac 1 -ar 16000 - | recognizer listen - --raw-rate 16000
+
+    A live source is connected again when it fails; what was missed is shown as a gap.
+    """
+    chosen = named_profile(profile)
+    embedder = common.open_model(model)
+    view = common.open_catalogue(catalogue, embedder)
+    contract = embedder.contract
+    options = SourceOptions(
+        allow_private=allow_private, realtime=realtime, pcm_rate_hz=raw_rate, pcm_channels=raw_channels
+    )
+    feed = FeedLine(FeedClock(source, contract.sample_rate_hz, common.now_ms()), contract, profile=chosen)
+    try:
+        for event in events_of(feed, capture(source, contract.sample_rate_hz, options), embedder, view):
+            print(json.dumps(event) if as_json else show.line(event), flush=True)
+    except KeyboardInterrupt:
+        sys.exit(common.DONE)
+    except (SourceError, DecodeError) as error:
+        common.fail("recognizer", error)
+        sys.exit(common.SOME_REFUSED)
+
+
+def devices(as_json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False) -> None:
+    """List microphones; any part of a name can follow mic: (recognizer listen mic:USB)."""
+    from worker.sources.mic import list_devices
+
+    found = list_devices()
+    if as_json:
+        print(json.dumps(found))
+        return
+    if not found:
+        print("no microphone was found; connect one, or check the sound system's settings")
+    for device in found:
+        print(json.dumps(device))

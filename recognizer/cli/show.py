@@ -1,0 +1,51 @@
+"""Events for a person: one line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recognizer.events import CLOSED, GAP, OPENED, RETRACTED, STATE_CHANGED, UPDATED, Event
+
+_WORDS = {OPENED: "heard", UPDATED: "still", CLOSED: "ended", RETRACTED: "taken back"}
+
+
+def clock(ms: int | None) -> str:
+    """Milliseconds as ``1:02:03``, ``2:03``."""
+    if ms is None:
+        return "…"
+    seconds = ms // 1000
+    hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def name(data: dict[str, Any]) -> str:
+    """Title and artist, or the work id when there is no title."""
+    title = data["title"] or data["work_id"]
+    return f"{title} — {data['artist']}" if data["artist"] else str(title)
+
+
+def measured(data: dict[str, Any]) -> str:
+    """Transposition and tempo in words, where known."""
+    parts = []
+    if data["transpose_semitones"] is not None:
+        semitones = data["transpose_semitones"]
+        parts.append("same key" if semitones == 0 else f"{semitones:+d} semitones")
+    if data["tempo_ratio"] is not None:
+        parts.append(f"tempo ×{data['tempo_ratio']:.2f}")
+    return ", ".join(parts)
+
+
+def line(event: Event) -> str:
+    """One event as one line."""
+    kind, data = event["type"], event["data"]
+    if kind in _WORDS:
+        span = f"{clock(data['start_ms'])}–{clock(data['end_ms'])}"
+        reason = f"  ({data['close_reason']})" if data["close_reason"] else ""
+        details = f"{measured(data)}, confidence {data['confidence']:.2f}"
+        return f"{span:>14}  {_WORDS[kind]:<10} {name(data)}  [{details}]{reason}"
+    if kind == STATE_CHANGED:
+        detail = f": {data['detail']}" if data["detail"] else ""
+        return f"{clock(data['at_ms']):>14}  {'feed':<10} {data['state'].replace('_', ' ')}{detail}"
+    if kind == GAP:
+        return f"{clock(data['start_ms'])}–{clock(data['end_ms'])}".rjust(14) + f"  {'gap':<10} {data['reason']}"
+    return f"{'':>14}  {kind}"

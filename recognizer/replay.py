@@ -1,0 +1,35 @@
+"""A source through one line without Redis: how files are identified and how `recognizer listen` works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from recognizer.catalogue import CatalogueView
+from recognizer.events import Event
+from recognizer.pipeline import FeedLine
+from recognizer.reference import StepEmbedder
+from recognizer.timeline import AudioChunk, Pcm16, SourceEnd, SourceItem
+
+
+def events_of(
+    line: FeedLine, items: Iterable[SourceItem], embedder: StepEmbedder, view: CatalogueView
+) -> Iterator[Event]:
+    """Run ``items`` through ``line`` as they come; events are numbered from 1 in ``data.seq``."""
+    seq = 0
+    for item in items:
+        line.push(item)
+        while (step := line.next_step()) is not None:
+            line.accept(embedder.run([step])[0], view)
+        for event in line.take_events():
+            seq += 1
+            event["data"]["seq"] = seq
+            yield event
+
+
+def file_items(blocks: Iterable[Pcm16]) -> Iterator[SourceItem]:
+    """A decoded recording as source items, with its end."""
+    position = 0
+    for block in blocks:
+        yield AudioChunk(0, position, block)
+        position += len(block)
+    yield SourceEnd(position, "end of the source")
