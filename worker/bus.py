@@ -102,9 +102,7 @@ class Bus:
     Every method raises `redis.RedisError` when Redis is away.
     """
 
-    def __init__(
-        self, client: redis.Redis, keys: Keys, worker: str, lease_ttl_ms: int = LEASE_TTL_MS
-    ) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, worker: str, lease_ttl_ms: int = LEASE_TTL_MS) -> None:
         self.client = client
         self.keys = keys
         self.worker = worker

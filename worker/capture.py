@@ -145,9 +145,7 @@ class _Capture:
             except SourceError as error:
                 failure = error
             except DecodeError as error:
-                failure = SourceError(
-                    str(error), state="invalid_source", retryable=self._options.live is True
-                )
+                failure = SourceError(str(error), state="invalid_source", retryable=self._options.live is True)
             if self._world.monotonic() - began_s > STEADY_S:
                 self._failures = 0
             self._failures += 1

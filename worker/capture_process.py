@@ -83,11 +83,7 @@ class CaptureProcess:
     def _deliver(self, item: SourceItem) -> None:
         if isinstance(item, SourceState):
             self._state = (item.state.value, item.detail)
-            level = (
-                logging.INFO
-                if item.state in (StreamState.CONNECTING, StreamState.RUNNING)
-                else logging.WARNING
-            )
+            level = logging.INFO if item.state in (StreamState.CONNECTING, StreamState.RUNNING) else logging.WARNING
             log.log(level, "%s %s", item.state.value, item.detail or "", extra={"feed": self._feed})
         elif isinstance(item, AudioChunk):
             self._audio_at_ms = _now_ms()

@@ -89,9 +89,7 @@ class Child:
         recent = sum(now_s - end_s < 60.0 for end_s in self._ends_s)
         self._start_at_s = now_s + (COOL_DOWN_S if often else min(30.0, 0.5 * 2.0 ** (recent - 1)))
         if status != 0:
-            log.warning(
-                "%s ended with status %d; next start in %.1f s", self.name, status, self._start_at_s - now_s
-            )
+            log.warning("%s ended with status %d; next start in %.1f s", self.name, status, self._start_at_s - now_s)
 
     def kill(self) -> None:
         """SIGKILL, for one that hangs; `tend` starts it again."""

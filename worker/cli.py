@@ -44,17 +44,13 @@ def run(
     redis_url: Annotated[
         str, typer.Option(envvar=URL_VARIABLE, help="redis://HOST:PORT/DB, rediss://… or unix:///PATH.")
     ] = "redis://127.0.0.1:6379/0",
-    feeds: Annotated[
-        Path | None, typer.Option(help="TOML file of feeds; Redis is made to hold exactly these.")
-    ] = None,
+    feeds: Annotated[Path | None, typer.Option(help="TOML file of feeds; Redis is made to hold exactly these.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Line processes: about one for each core.")] = 1,
     max_feeds: Annotated[int, typer.Option(min=1, help="Most feeds for one line process.")] = 64,
     catalogue_wait: Annotated[
         bool, typer.Option("--catalogue-wait", help="Start listening only when a catalogue is published.")
     ] = False,
-    no_capture: Annotated[
-        bool, typer.Option("--no-capture", help="Run lines only; another machine captures.")
-    ] = False,
+    no_capture: Annotated[bool, typer.Option("--no-capture", help="Run lines only; another machine captures.")] = False,
     model: Annotated[Path | None, typer.Option(help="ONNX model file (default: the released one).")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for published catalogue files.")] = None,
     prefix: Annotated[str, typer.Option(help="Start of every Redis key.")] = DEFAULT_PREFIX,

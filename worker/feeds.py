@@ -88,9 +88,7 @@ class FeedConfig:
             raise UsageError(f'feed {feed!r} has no source; add source = "…"')
         for name, value in fields.items():
             if name not in TYPES:
-                raise UsageError(
-                    f"feed {feed!r} has an unknown field {name!r}; known are id, {', '.join(TYPES)}"
-                )
+                raise UsageError(f"feed {feed!r} has an unknown field {name!r}; known are id, {', '.join(TYPES)}")
             if not isinstance(value, TYPES[name]):
                 raise UsageError(f"feed {feed!r}: {name} is {value!r}, expected a {TYPES[name][0].__name__}")
         config = cls(feed, **{"title": feed, **fields})
@@ -117,11 +115,7 @@ def parse(text: str) -> list[FeedConfig]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"not TOML: {error}") from error
     tables = document.get("feeds")
-    if (
-        set(document) != {"feeds"}
-        or not isinstance(tables, list)
-        or not all(isinstance(t, dict) for t in tables)
-    ):
+    if set(document) != {"feeds"} or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         raise UsageError("expected one or more [[feeds]] tables and nothing else")
     configs = [_from_table(table) for table in tables]
     repeated = {config.id for config in configs if sum(other.id == config.id for other in configs) > 1}

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 COMMIT_INTERVAL_S = 5.0
 CAREFUL_TRIES = 3  # leased so often without progress: go entry by entry to find the one that kills workers
+CAREFUL_ENTRIES = 32
 SKIP_TRIES = 5  # and so often at one entry: it is that one
 
 
@@ -64,10 +65,12 @@ class LeasedFeed:
         self.cursor = ""
         self.caught_up = False
         self.last_read_s = time.monotonic()
-        self._careful_until: str | None = "" if lease.tries >= CAREFUL_TRIES else None
+        self._careful_until: str | None = None
         self._skip_next = lease.tries >= SKIP_TRIES
         self._orphaned: list[Event] = []
         self.reload()
+        if lease.tries >= CAREFUL_TRIES:
+            self._careful_until = f"{_order(self.cursor)[0] + CAREFUL_ENTRIES}-0"
 
     @property
     def feed(self) -> str:
@@ -136,7 +139,7 @@ class LeasedFeed:
         change = Commit(self._committed, self.cursor, blob, self.line.ended, self.status(), events)
         self._bus.commit(self.lease, change)
         self._committed, self._committed_s, self._steps, self._orphaned = self.cursor, time.monotonic(), 0, []
-        if careful and _order(self.cursor) >= _order(self._careful_until or "0-0"):
+        if careful and _order(self.cursor) >= _order(self._careful_until or ""):
             self._careful_until = None
 
     def status(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 READ_ENTRIES = 16
 BLOCK_MS = 500
-KEEP_S = 2.0  # between heartbeats, lease renewals and looks at the roster
+KEEP_S = 2.0  # between heartbeats, lease renewals and looks at the roster; less when leases are short
 REMOVED_IDLE_S = 10.0
 RETRY_CAP_S = 5.0
 REMOVED_PARTS = ("audio", "state", "status", "capture", "clock", "config", "open")
@@ -66,7 +66,8 @@ class LineWorker:
         self._max_feeds, self._about = max_feeds, about
         self._roster = Roster(bus)
         self._held: dict[str, LeasedFeed] = {}
-        self._kept_s = float("-inf")
+        self._keep_s = min(KEEP_S, bus.lease_ttl_ms / 4000)
+        self._kept_s = self._renewed_s = float("-inf")
         self._unsure = False  # whether the lines in memory may differ from what Redis holds
         self._embed_ms = 0.0
         self._steps = 0
@@ -90,15 +91,13 @@ class LineWorker:
         """One round; returns after at most about ``BLOCK_MS`` of waiting."""
         if self._unsure:
             self._resume()
-        if time.monotonic() - self._kept_s > KEEP_S:
+        if time.monotonic() - self._kept_s > self._keep_s:
             self._keep()
             self._kept_s = time.monotonic()
         if not self._held:
             stop.wait(BLOCK_MS / 1000)
             return
-        read = self._bus.read(
-            {feed: held.cursor for feed, held in self._held.items()}, READ_ENTRIES, BLOCK_MS
-        )
+        read = self._bus.read({feed: held.cursor for feed, held in self._held.items()}, READ_ENTRIES, BLOCK_MS)
         for feed, entries in read.items():
             held = self._held[feed]
             self._guard(held, lambda held=held, entries=entries: held.take(entries, READ_ENTRIES))  # type: ignore[misc]
@@ -132,7 +131,9 @@ class LineWorker:
             steps = [(held, self._guard(held, held.next_step)) for held in busy]
             waiting = [(held, step) for held, step in steps if step is not None and held.feed in self._held]
             busy = []
-            for held, output in self._run(waiting):
+            outputs = self._run(waiting)
+            self._renew()  # catching up may take longer than a lease
+            for held, output in outputs:
                 cursor = held.cursor
                 self._guard(held, lambda held=held, output=output: held.accept(output, view))  # type: ignore[misc]
                 if held.cursor == cursor:  # not sent back to its last commit
@@ -159,10 +160,7 @@ class LineWorker:
     def _keep(self) -> None:
         """Beat, renew, and move towards a fair share of the feeds."""
         self._roster.beat(self._picture())
-        for held in list(self._held.values()):
-            if not self._bus.renew(held.lease, held.status()):
-                log.warning("lease lost", extra={"feed": held.feed})
-                del self._held[held.feed]
+        self._renew(now=True)
         workers, feeds = self._roster.look()
         self._retire(feeds)
         wish = share(feeds, self._held, workers, self._max_feeds)
@@ -172,6 +170,16 @@ class LineWorker:
         for feed in wish.candidates:
             if room and self._take(feed):
                 room -= 1
+
+    def _renew(self, *, now: bool = False) -> None:
+        """Renew all leases when it is time."""
+        if not now and time.monotonic() - self._renewed_s < self._keep_s:
+            return
+        self._renewed_s = time.monotonic()
+        for held in list(self._held.values()):
+            if not self._bus.renew(held.lease, held.status()):
+                log.warning("lease lost", extra={"feed": held.feed})
+                del self._held[held.feed]
 
     def _picture(self) -> dict[str, Any]:
         own = {"pid": os.getpid(), "feeds": sorted(self._held), "max_feeds": self._max_feeds}

@@ -130,9 +130,7 @@ class Publisher:
         Returns the JSON-able health of the capture; called each second.
     """
 
-    def __init__(
-        self, client: redis.Redis, keys: Keys, feed: str, health: Callable[[], dict[str, Any]]
-    ) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, feed: str, health: Callable[[], dict[str, Any]]) -> None:
         self._client, self._keys, self._feed, self._health = client, keys, feed, health
         self._audio = keys.feed(feed, "audio")
         number, _ = last_entry(client, keys, feed)
@@ -185,9 +183,7 @@ class Publisher:
                 self._connected = False
                 failures += 1
                 wait_s = min(RETRY_CAP_S, 0.1 * 2.0 ** min(failures, 10))
-                log.warning(
-                    "Redis is away (%s); %d items wait", error, len(self._buffer), extra={"feed": self._feed}
-                )
+                log.warning("Redis is away (%s); %d items wait", error, len(self._buffer), extra={"feed": self._feed})
                 time.sleep(wait_s)
                 continue
             if stopping and not len(self._buffer):
@@ -199,9 +195,7 @@ class Publisher:
             again = self._buffer.rewind(number)
         self._connected = True
         if again:
-            log.warning(
-                "Redis lost its newest %d entries; sending them again", again, extra={"feed": self._feed}
-            )
+            log.warning("Redis lost its newest %d entries; sending them again", again, extra={"feed": self._feed})
             with self._wake:
                 batch = self._buffer.batch()
             self._send(batch)
@@ -211,9 +205,7 @@ class Publisher:
             return
         pipe = self._client.pipeline(transaction=False)
         for number, item in batch:
-            pipe.xadd(
-                self._audio, cast(Any, encode_item(item)), id=f"{number}-0", maxlen=AUDIO_RETENTION_ENTRIES
-            )
+            pipe.xadd(self._audio, cast(Any, encode_item(item)), id=f"{number}-0", maxlen=AUDIO_RETENTION_ENTRIES)
         results = pipe.execute(raise_on_error=False)
         for (number, _), result in zip(batch, results, strict=True):
             # "equal or smaller" says that an earlier attempt, whose answer was lost, did arrive.

@@ -120,9 +120,7 @@ class CatalogueReplica:
             pass
         content = cast("bytes | None", self._bus.client.get(self._keys.catalogue_file(sha256)))
         if content is None:
-            raise CatalogueCorrupt(
-                f"file {sha256[:12]}… of the published catalogue is not in Redis; publish again"
-            )
+            raise CatalogueCorrupt(f"file {sha256[:12]}… of the published catalogue is not in Redis; publish again")
         if hashlib.sha256(content).hexdigest() == sha256:
             self._keep(path, content)
         return content
@@ -135,9 +133,7 @@ class CatalogueReplica:
                 file.write(content)
             os.replace(name, path)
         except OSError as error:
-            log.warning(
-                "%s cannot be written (%s); files will be fetched again next time", self._cache, error
-            )
+            log.warning("%s cannot be written (%s); files will be fetched again next time", self._cache, error)
 
     def _forget_all_but(self, wanted: set[str]) -> None:
         if not self._cache.is_dir():

@@ -165,18 +165,14 @@ class Supervisor:
         """A capture ended by itself: done, refused, or crashed."""
         config, _ = self._captures[feed]
         if child.status in (0, EXIT_REFUSED):
-            raw = cast(
-                "bytes | None", self._tolerant(lambda: self._client.get(self._keys.feed(feed, "capture")))
-            )
+            raw = cast("bytes | None", self._tolerant(lambda: self._client.get(self._keys.feed(feed, "capture"))))
             said = json.loads(raw) if raw else {}
             refused = child.status == EXIT_REFUSED
             state = StreamState(said.get("state", StreamState.FAILED)) if refused else StreamState.PAUSED
             self._finished[feed] = (config, state, str(said.get("detail") or END_OF_SOURCE))
             del self._captures[feed]
         elif child.failed:
-            detail = (
-                f"capture ended again and again (status {child.status}); it is tried again in some minutes"
-            )
+            detail = f"capture ended again and again (status {child.status}); it is tried again in some minutes"
             self._tolerant(lambda: self._mark_failed(feed, detail))
 
     def _mark_failed(self, feed: str, detail: str) -> None:
@@ -186,9 +182,7 @@ class Supervisor:
         resume = resume_point(self._client, self._keys, feed, 0)
         if resume is not None:
             item = SourceState(StreamState.FAILED, resume.end_sample, detail)
-            self._client.xadd(
-                self._keys.feed(feed, "audio"), cast(Any, encode_item(item)), id=f"{number + 1}-0"
-            )
+            self._client.xadd(self._keys.feed(feed, "audio"), cast(Any, encode_item(item)), id=f"{number + 1}-0")
         self._say(feed, StreamState.FAILED, detail)
 
     def _kill_silent(self, now_s: float) -> None:

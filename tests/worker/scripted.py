@@ -79,9 +79,7 @@ class ScriptedServer:
 
 
 @contextlib.contextmanager
-def serve(
-    script: Callable[[str, socket.socket], None], family: int = socket.AF_INET
-) -> Iterator[ScriptedServer]:
+def serve(script: Callable[[str, socket.socket], None], family: int = socket.AF_INET) -> Iterator[ScriptedServer]:
     """A running `ScriptedServer`."""
     server = ScriptedServer(script, family)
     try:

@@ -80,9 +80,7 @@ def test_a_finite_source_is_paced_only_when_asked():
 
 def test_a_finite_source_resumes_where_it_stopped():
     pcm = counting(6.0)
-    items, clock = run(
-        [[pcm]], live=False, resume=Resume(40_000, 2, 99.0), options=SourceOptions(realtime=True)
-    )
+    items, clock = run([[pcm]], live=False, resume=Resume(40_000, 2, 99.0), options=SourceOptions(realtime=True))
     assert audio(items)[0].start_sample == 40_000
     assert audio(items)[0].epoch == 3
     assert np.array_equal(np.concatenate([chunk.pcm for chunk in audio(items)]), pcm[40_000:])
@@ -200,9 +198,7 @@ def iter_into(items, source):
 
 def test_a_file_that_does_not_decode_is_a_final_failure():
     clock = Clock()
-    world = Surroundings(
-        ScriptedSource(clock, [[DecodeError("no audio")]], live=False), clock.monotonic, clock.sleep
-    )
+    world = Surroundings(ScriptedSource(clock, [[DecodeError("no audio")]], live=False), clock.monotonic, clock.sleep)
     with pytest.raises(SourceError, match="no audio"):
         list(capture("x", RATE_HZ, surroundings=world))
 

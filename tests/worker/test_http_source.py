@@ -127,9 +127,7 @@ def test_statuses_become_states(status, state, retryable):
 
 @pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "application/json", "image/png"])
 def test_a_page_instead_of_audio(kind):
-    with serve(
-        constant(answer(headers=f"Content-Type: {kind}\r\n", body=b"<html>not found</html>"))
-    ) as server:
+    with serve(constant(answer(headers=f"Content-Type: {kind}\r\n", body=b"<html>not found</html>"))) as server:
         error = failure(server.url())
     assert error.state == "invalid_source"
     assert kind.partition(";")[0] in str(error)
@@ -220,9 +218,7 @@ def test_endless_headers_are_refused(flood):
 
 def test_a_reset_in_the_middle_is_an_outage(mp3):
     def reset(path, connection):
-        connection.sendall(
-            answer(headers="Content-Type: audio/mpeg\r\nContent-Length: 900000\r\n", body=mp3[:60_000])
-        )
+        connection.sendall(answer(headers="Content-Type: audio/mpeg\r\nContent-Length: 900000\r\n", body=mp3[:60_000]))
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
 
     with serve(reset) as server:

@@ -86,9 +86,7 @@ def resolve(host: str, port: int, *, allow_private: bool, lookup: Callable[..., 
     try:
         found = lookup(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise SourceError(
-            f"host {host!r} has no address ({error}); check the name and the network"
-        ) from error
+        raise SourceError(f"host {host!r} has no address ({error}); check the name and the network") from error
     endpoints = []
     for family, _, _, _, sockaddr in found:
         text = str(sockaddr[0]).partition("%")[0]

@@ -52,9 +52,7 @@ class PacedSocketIO(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read what has arrived, at most ``len(buffer)`` bytes."""
-        left_s = (
-            self._timeout_s if self._in_body else min(self._timeout_s, self._deadline_s - time.monotonic())
-        )
+        left_s = self._timeout_s if self._in_body else min(self._timeout_s, self._deadline_s - time.monotonic())
         self._sock.settimeout(max(left_s, 0.001))
         began_s = time.monotonic()
         try:

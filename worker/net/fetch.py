@@ -138,9 +138,7 @@ def _request(
     }
     if authorization is not None:
         headers["Authorization"] = authorization
-    target = quote(parts.path or "/", safe=SAFE) + (
-        "?" + quote(parts.query, safe=SAFE + "?") if parts.query else ""
-    )
+    target = quote(parts.path or "/", safe=SAFE) + ("?" + quote(parts.query, safe=SAFE + "?") if parts.query else "")
     connection = Connection(host, port, endpoints, tls, options.connect_timeout_s, options.read_timeout_s)
     shown = without_credentials(parts)
     try:
@@ -155,9 +153,7 @@ def _request(
         raise SourceError(f"{shown} cannot be reached ({reason}); is the server up?") from error
 
 
-def _next_hop(
-    parts: SplitResult, response: http.client.HTTPResponse, in_playlist: bool
-) -> tuple[str, bool] | None:
+def _next_hop(parts: SplitResult, response: http.client.HTTPResponse, in_playlist: bool) -> tuple[str, bool] | None:
     """Where a response sends us and whether a playlist did, or None when it is the audio."""
     shown, status = without_credentials(parts), response.status
     here = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -167,9 +163,7 @@ def _next_hop(
             raise invalid(f"{shown} answers {status} without saying where to go", retryable=True)
         return urljoin(here, location.strip()), in_playlist
     if status in (401, 403):
-        raise SourceError(
-            f"{shown} answers {status}: it wants other credentials than given", state="auth_failed"
-        )
+        raise SourceError(f"{shown} answers {status}: it wants other credentials than given", state="auth_failed")
     if status == 429 or status >= 500:
         raise SourceError(f"{shown} answers {status}; waiting to connect again")
     if status != 200:
@@ -180,9 +174,7 @@ def _next_hop(
             raise invalid(f"{shown} is a playlist inside a playlist; give the address of the stream itself")
         return urljoin(here, playlist_entry(response.read(PLAYLIST_LIMIT_BYTES), shown)), True
     if kind.startswith(NOT_AUDIO):
-        raise invalid(
-            f"{shown} is {kind}, expected audio; give the address of the stream itself", retryable=True
-        )
+        raise invalid(f"{shown} is {kind}, expected audio; give the address of the stream itself", retryable=True)
     if (response.getheader("Content-Encoding") or "identity").strip().lower() != "identity":
         raise invalid(f"{shown} is compressed, which was not asked for", retryable=True)
     return None
@@ -198,9 +190,7 @@ def playlist_entry(data: bytes, shown: str) -> str:
     """
     text = data.decode("utf-8", "replace")
     if "#EXT-X-" in text:
-        raise invalid(
-            f"{shown} is an HLS playlist, which is not supported; give an Icecast or plain HTTP stream"
-        )
+        raise invalid(f"{shown} is an HLS playlist, which is not supported; give an Icecast or plain HTTP stream")
     for line in text.splitlines():
         entry = line.strip()
         name, equals, value = entry.partition("=")

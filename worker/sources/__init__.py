@@ -135,7 +135,5 @@ def open_source(
         When the source cannot be opened, or (while iterating) when it fails. `DecodeError` passes through.
     """
     module = importlib.import_module(f"worker.sources.{kind_of(spec)}")
-    opened: AbstractContextManager[SourceStream] = module.open_stream(
-        spec, rate_hz, options or SourceOptions()
-    )
+    opened: AbstractContextManager[SourceStream] = module.open_stream(spec, rate_hz, options or SourceOptions())
     return opened
