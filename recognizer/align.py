@@ -21,6 +21,7 @@ import numpy.typing as npt
 from recognizer.step import Floats
 
 _SHIFT = 20  # bits for a path's start: 60 s at 4 frames/s against 70 minutes
+_SAMPLE = 4  # every so many-th query frame helps to choose the transpositions
 _UNITS = 4  # score units per match; 4 * 512 frames < 2 ** 11 keeps a cell within 31 bits
 
 
@@ -35,14 +36,14 @@ class AlignSettings:
     neighbours : float
         Fraction of the other sequence that counts as near, in either direction.
     transpositions : int
-        Candidate transpositions tried per reference, best first by mean pitch profile.
+        Candidate transpositions tried per reference, likeliest first.
     gap : float
         Cost of a mismatch on the path, in matches; a multiple of 1/4.
     """
 
     stack: int = 4
     neighbours: float = 0.1
-    transpositions: int = 3
+    transpositions: int = 2
     gap: float = 0.5
 
 
@@ -91,26 +92,23 @@ def align(query: Floats, references: Sequence[Floats], settings: AlignSettings |
         In the order of ``references``; score 0 where nothing aligns.
     """
     settings = settings or AlignSettings()
-    unit_query = _unit_rows(query)
     n = len(query) - settings.stack + 1
     rows: list[tuple[int, int]] = []  # (reference, rotation)
     matches: list[npt.NDArray[np.bool_]] = []
+    rotated = _rotated(_unit_rows(query), settings.stack) if n >= 1 else np.zeros((12, 0, 0), np.float32)
     for number, reference in enumerate(references):
         if n < 1 or len(reference) < settings.stack:
             continue
-        unit_reference = _unit_rows(reference)
-        stacked = _stack(unit_reference, settings.stack)
-        for rotation in _rotations(unit_query, unit_reference, settings.transpositions):
-            rotated = _stack(np.roll(unit_query, -rotation, axis=1), settings.stack)
-            matches.append(_mutual_neighbours(rotated @ stacked.T, settings.neighbours))
+        stacked = _stack(_unit_rows(reference), settings.stack).T
+        for rotation in _likely_rotations(rotated, stacked, settings.transpositions):
+            matches.append(_mutual_neighbours(rotated[rotation] @ stacked, settings.neighbours))
             rows.append((number, rotation))
     results = [Alignment(0.0, 0, 0, 0, 0, 0) for _ in references]
     if not rows:
         return results
-    per_semitone = query.shape[1] // 12
     for (number, rotation), path in zip(rows, _longest_paths(matches, settings), strict=True):
         if path[0] > results[number].score:
-            semitones = (rotation // per_semitone + 5) % 12 - 5
+            semitones = (rotation + 5) % 12 - 5
             results[number] = Alignment(path[0], semitones, path[1], path[2], path[3], path[4])
     return results
 
@@ -128,13 +126,21 @@ def _stack(frames: Floats, count: int) -> Floats:
     return np.ascontiguousarray(windows).reshape(len(windows), -1)
 
 
-def _rotations(query: Floats, reference: Floats, count: int) -> list[int]:
-    """The ``count`` rotations (in bins, whole semitones) that bring the mean profiles closest."""
-    profile, target = query.mean(axis=0), reference.mean(axis=0)
-    per_semitone = len(profile) // 12
-    scores = [float(np.roll(profile, -k * per_semitone) @ target) for k in range(12)]
-    order = np.argsort(scores, kind="stable")[::-1][:count]
-    return [int(k) * per_semitone for k in order]
+def _rotated(frames: Floats, stack: int) -> Floats:
+    """Stacked frames transposed down by 0 … 11 semitones; shape (12, frames - stack + 1, stack * bins)."""
+    per_semitone = frames.shape[1] // 12
+    return np.stack([_stack(np.roll(frames, -k * per_semitone, axis=1), stack) for k in range(12)])
+
+
+def _likely_rotations(rotated: Floats, stacked: Floats, count: int) -> list[int]:
+    """The ``count`` transpositions in which the query's frames find the nearest neighbours, on a sample of frames.
+
+    Comparing mean profiles instead is cheaper, but wrong when only a part of the reference is heard.
+    """
+    sample = rotated[:, ::_SAMPLE]
+    similarity = sample.reshape(-1, sample.shape[2]) @ stacked
+    scores = similarity.max(axis=1).reshape(12, -1).mean(axis=1)
+    return [int(k) for k in np.argsort(scores, kind="stable")[::-1][:count]]
 
 
 def _mutual_neighbours(similarity: Floats, fraction: float) -> npt.NDArray[np.bool_]:

@@ -16,7 +16,7 @@ key                        type     content
 ``{feed}:closed``          list     newest first, JSON envelopes of closed detections, bounded
 ``{feed}:gaps``            list     newest first, JSON envelopes of stream.gap, bounded
 ``{feed}:capture``         string   JSON written by capture every second: ``state, detail, level_dbfs, at_ms``; TTL
-``{feed}:clock``           string   JSON ``{"started_at_ms", "rate_hz"}`` set once by capture: UTC of timeline position 0
+``{feed}:clock``           string   JSON ``{"started_at_ms", "rate_hz"}``, set once by capture: UTC of position 0
 ``events``                 stream   all event envelopes in order: fields ``seq, feed, type, json``; MAXLEN-bounded
 ``events:seq``             integer  last sequence number
 ``workers``                hash     worker id → JSON ``{"pid","feeds","at_ms","generation","embed_ms"…}``
