@@ -11,7 +11,7 @@ some hundred times faster than real time on one core.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,12 +175,3 @@ def _reverberate(dry: Audio, room_s: float, wet: float, rng: np.random.Generator
     spectrum *= np.fft.rfft(tail.astype(np.float32), size)
     reverberation = np.fft.irfft(spectrum, size)[: len(dry)].astype(np.float32)
     return dry * np.float32(1 - wet) + reverberation * np.float32(wet)
-
-
-def mixed(parts: Sequence[tuple[float, Audio]]) -> Audio:
-    """Add audio pieces that start at the given seconds."""
-    placed = [(round(start_s * RATE_HZ), audio) for start_s, audio in parts]
-    mix = np.zeros(max(start + len(audio) for start, audio in placed), dtype=np.float32)
-    for start, audio in placed:
-        mix[start : start + len(audio)] += audio
-    return mix

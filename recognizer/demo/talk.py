@@ -1,4 +1,4 @@
-"""Simulated talk and applause: sounds with the build of speech, in no language, so that the demo has something to ignore.
+"""Simulated talk and applause: the build of speech in no language, so that the demo has something to ignore.
 
 Talk is babble made as a mouth makes it: a buzz whose pitch falls through each phrase, coloured by the resonances of a
 vowel per syllable, broken by hissed consonants, with pauses for breath. Nobody speaks and nothing is said.
