@@ -90,9 +90,7 @@ class Access:
         if origin is None or origin in self._origins:
             return True
         parts = urlsplit(origin)
-        return (
-            parts.scheme in {"http", "https"} and bool(host) and parts.netloc.lower() == (host or "").lower()
-        )
+        return parts.scheme in {"http", "https"} and bool(host) and parts.netloc.lower() == (host or "").lower()
 
     def host_allowed(self, host: str | None) -> bool:
         """Whether the ``Host`` header is ours: without a token, only loopback names and allowed origins.

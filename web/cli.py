@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
 from pathlib import Path
 from types import FrameType
@@ -35,9 +36,7 @@ def serve(
     ] = "redis://127.0.0.1:6379/0",
     host: Annotated[
         str,
-        typer.Option(
-            envvar="RECOGNIZER_WEB_HOST", help="Address to listen on; beyond loopback a token is needed."
-        ),
+        typer.Option(envvar="RECOGNIZER_WEB_HOST", help="Address to listen on; beyond loopback a token is needed."),
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(envvar="RECOGNIZER_WEB_PORT", min=0, max=65535, help="Port; 0 picks a free one.")
@@ -58,9 +57,7 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="Other origin whose pages may connect; may be repeated."),
     ] = None,
-    stale_after: Annotated[
-        float, typer.Option(min=1, help="Seconds until a silent feed is shown as stale.")
-    ] = 10.0,
+    stale_after: Annotated[float, typer.Option(min=1, help="Seconds until a silent feed is shown as stale.")] = 10.0,
     max_clients: Annotated[int, typer.Option(min=1, help="Live connections served at once.")] = 1000,
     trusted_proxies: Annotated[
         str | None, typer.Option(metavar="IPS", help="Reverse proxies whose X-Forwarded-For is believed.")
@@ -88,12 +85,27 @@ def serve(
         settings, _say_ready, log_level="info" if verbose else "warning", trusted_proxies=trusted_proxies
     )
     signal.signal(signal.SIGTERM, _leave)
+    with _listen(host, port) as listener:
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            return
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = None
     try:
-        server.run()
-    except KeyboardInterrupt:
-        return
-    if not server.started:
-        raise UsageError(f"cannot listen on {host} port {port}; it may be in use: choose another --port")
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        why = error.strerror or str(error)
+        raise UsageError(f"cannot listen on {host} port {port} ({why}); use another --host or --port") from error
+    return listener
 
 
 def _say_ready(url: str) -> None:

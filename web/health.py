@@ -40,11 +40,7 @@ def _redis(picture: Picture, now_ms: int) -> Json:
 
 def _workers(picture: Picture, now_ms: int) -> Json:
     alive = picture.workers_alive(now_ms)
-    ages = [
-        now_ms - at
-        for info in picture.workers.values()
-        if (at := parse.integer(info.get("at_ms"))) is not None
-    ]
+    ages = [now_ms - at for info in picture.workers.values() if (at := parse.integer(info.get("at_ms"))) is not None]
     figures: dict[str, Any] = {"alive": len(alive), "newest_heartbeat_ms_ago": min(ages, default=None)}
     if not alive and picture.shown:
         return _check("fail", "no worker has given a sign of life lately", **figures)
@@ -71,7 +67,5 @@ def _captures(picture: Picture) -> Json:
     if picture.shown and stale == len(picture.shown):
         return _check("fail", "no feed has a living capture", **figures)
     if stale or health["down"]:
-        return _check(
-            "warn", f"{max(stale, health['down'])} of {len(picture.shown)} feeds are down", **figures
-        )
+        return _check("warn", f"{max(stale, health['down'])} of {len(picture.shown)} feeds are down", **figures)
     return _check("pass", **figures)

@@ -78,9 +78,7 @@ class Snapshots:
             cached = self._cached
             if cached is None or not self._fresh(cached, at_least):
                 era = self._hub.era
-                seq, found = await self._hub.store.history(
-                    self._hub.picture.feeds, RECENT_CLOSED, RECENT_GAPS
-                )
+                seq, found = await self._hub.store.history_of_all(RECENT_CLOSED, RECENT_GAPS)
                 self._cached = cached = _Read(time.monotonic(), era, seq, found)
         seq, histories = cached.seq, cached.histories
         now_ms = wall_ms()
@@ -93,9 +91,7 @@ class Snapshots:
             "now_ms": now_ms,
             "streams": self._hub.picture.views(feeds),
             "detections": [event for history in chosen.values() for event in history.open] + detections,
-            "gaps": [
-                gap for history in chosen.values() for gap in history.gaps if _ends_after(gap, since_ms)
-            ],
+            "gaps": [gap for history in chosen.values() for gap in history.gaps if _ends_after(gap, since_ms)],
             "states": [state for feed in chosen for state in _recent(self._hub.states.get(feed, ()), since_ms)],
             "stats": self._hub.picture.stats(now_ms),
         }
@@ -118,9 +114,7 @@ def _ends_after(event: Json, since_ms: int) -> bool:
 
 
 def _recent_closed(history: FeedHistory, since_ms: int) -> list[Json]:
-    return [
-        event for at, event in enumerate(history.closed) if at < RECENT_ALWAYS or _ends_after(event, since_ms)
-    ]
+    return [event for at, event in enumerate(history.closed) if at < RECENT_ALWAYS or _ends_after(event, since_ms)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,7 @@ def read_subscription(message: dict[str, Any]) -> Subscription:
     """
     streams, since, since_id = message.get("streams"), message.get("since"), message.get("since_id")
     if streams is not None and not (
-        isinstance(streams, list)
-        and len(streams) <= MAX_STREAMS_NAMED
-        and all(isinstance(s, str) for s in streams)
+        isinstance(streams, list) and len(streams) <= MAX_STREAMS_NAMED and all(isinstance(s, str) for s in streams)
     ):
         raise ValueError("streams is not null or a list of feed ids")
     if since is not None and (isinstance(since, bool) or not isinstance(since, int) or since < 0):
@@ -95,9 +93,7 @@ def read_subscription(message: dict[str, Any]) -> Subscription:
 class Client:
     """One live connection: a reader that takes messages and a writer that alone sends."""
 
-    def __init__(
-        self, socket: WebSocket, hub: Hub, snapshots: Snapshots, settings: Settings, viewer: Viewer
-    ) -> None:
+    def __init__(self, socket: WebSocket, hub: Hub, snapshots: Snapshots, settings: Settings, viewer: Viewer) -> None:
         self.socket = socket
         self.hub = hub
         self.snapshots = snapshots

@@ -35,9 +35,7 @@ class WebCollector(Collector):
         for kind, count in sorted(hub.events_by_type.items()):
             events.add_metric([kind], count)
         yield events
-        yield _counter(
-            "recognizer_web_malformed_events", "Stream entries that are no event.", hub.malformed_events
-        )
+        yield _counter("recognizer_web_malformed_events", "Stream entries that are no event.", hub.malformed_events)
         dropped = CounterMetricFamily(
             "recognizer_web_clients_dropped",
             "Live connections this server ended, by reason.",
@@ -47,9 +45,7 @@ class WebCollector(Collector):
             dropped.add_metric([reason], count)
         yield dropped
         yield _gauge("recognizer_web_clients", "Live connections now.", self.live.connected)
-        yield _gauge(
-            "recognizer_redis_up", "1 when Redis answered the last question.", picture.redis_error is None
-        )
+        yield _gauge("recognizer_redis_up", "1 when Redis answered the last question.", picture.redis_error is None)
         yield _gauge("recognizer_events_seq", "Last sequence number in Redis.", picture.seq)
         behind = max(0, picture.seq - hub.ring.last_seq)
         yield _gauge("recognizer_web_events_behind", "Events in Redis this process has not read.", behind)
@@ -61,22 +57,12 @@ class WebCollector(Collector):
 
     def _streams(self) -> Iterator[Metric]:
         now_ms = wall_ms()
-        state = GaugeMetricFamily(
-            "recognizer_stream_state", "1 for the state a feed is in.", labels=["feed", "state"]
-        )
-        stale = GaugeMetricFamily(
-            "recognizer_stream_stale", "1 when a heartbeat is missing.", labels=["feed"]
-        )
-        age = GaugeMetricFamily(
-            "recognizer_stream_last_audio_age_seconds", "Age of the newest audio.", labels=["feed"]
-        )
+        state = GaugeMetricFamily("recognizer_stream_state", "1 for the state a feed is in.", labels=["feed", "state"])
+        stale = GaugeMetricFamily("recognizer_stream_stale", "1 when a heartbeat is missing.", labels=["feed"])
+        age = GaugeMetricFamily("recognizer_stream_last_audio_age_seconds", "Age of the newest audio.", labels=["feed"])
         lag = GaugeMetricFamily("recognizer_stream_lag_seconds", "Worker behind capture.", labels=["feed"])
-        level = GaugeMetricFamily(
-            "recognizer_stream_level_dbfs", "Level of the newest audio.", labels=["feed"]
-        )
-        index = GaugeMetricFamily(
-            "recognizer_stream_index_version", "Catalogue generation in use.", labels=["feed"]
-        )
+        level = GaugeMetricFamily("recognizer_stream_level_dbfs", "Level of the newest audio.", labels=["feed"])
+        index = GaugeMetricFamily("recognizer_stream_index_version", "Catalogue generation in use.", labels=["feed"])
         for feed, shown in sorted(self.hub.picture.shown.items()):
             view = shown.view
             for name in StreamState:
@@ -96,12 +82,8 @@ class WebCollector(Collector):
         alive = self.hub.picture.workers_alive(wall_ms())
         yield _gauge("recognizer_workers", "Workers with a fresh heartbeat.", len(alive))
         feeds = GaugeMetricFamily("recognizer_worker_feeds", "Feeds a worker serves.", labels=["worker"])
-        embed = GaugeMetricFamily(
-            "recognizer_worker_embed_seconds", "Time of its last batch.", labels=["worker"]
-        )
-        generation = GaugeMetricFamily(
-            "recognizer_worker_generation", "Its catalogue generation.", labels=["worker"]
-        )
+        embed = GaugeMetricFamily("recognizer_worker_embed_seconds", "Time of its last batch.", labels=["worker"])
+        generation = GaugeMetricFamily("recognizer_worker_generation", "Its catalogue generation.", labels=["worker"])
         for worker, info in sorted(alive.items()):
             served = info.get("feeds")
             count = len(served) if isinstance(served, list) else parse.number(served)

@@ -61,9 +61,7 @@ class Picture:
             audio_ms = newest_audio_ms(record, self._last_audio_ms.get(feed))
             if audio_ms is not None:
                 self._last_audio_ms[feed] = audio_ms
-            view = stream_view(
-                feed, record, now_ms=now_ms, stale_after_ms=self.stale_after_ms, last_audio_ms=audio_ms
-            )
+            view = stream_view(feed, record, now_ms=now_ms, stale_after_ms=self.stale_after_ms, last_audio_ms=audio_ms)
             text = parse.dumps(status_part(view))
             old = self.shown.get(feed)
             if old is None or old.status_text != text:
@@ -79,9 +77,7 @@ class Picture:
 
     def views(self, feeds: frozenset[str] | None = None) -> list[Json]:
         """Views of the feeds asked for, worst first."""
-        return worst_first(
-            [shown.view for feed, shown in self.shown.items() if feeds is None or feed in feeds]
-        )
+        return worst_first([shown.view for feed, shown in self.shown.items() if feeds is None or feed in feeds])
 
     def changed_since(self, version: int, feeds: frozenset[str] | None) -> tuple[list[str], list[str]]:
         """Rendered status parts and removed feeds that are newer than ``version``."""
@@ -90,18 +86,14 @@ class Picture:
             for feed, shown in self.shown.items()
             if shown.version > version and (feeds is None or feed in feeds)
         ]
-        gone = [
-            feed for feed, at in self.removed.items() if at > version and (feeds is None or feed in feeds)
-        ]
+        gone = [feed for feed, at in self.removed.items() if at > version and (feeds is None or feed in feeds)]
         return texts, gone
 
     def workers_alive(self, now_ms: int) -> dict[str, Json]:
         """Workers whose heartbeat is fresh."""
         oldest = now_ms - WORKER_ALIVE_MS
         return {
-            worker: info
-            for worker, info in self.workers.items()
-            if (parse.integer(info.get("at_ms")) or 0) >= oldest
+            worker: info for worker, info in self.workers.items() if (parse.integer(info.get("at_ms")) or 0) >= oldest
         }
 
     def stats(self, now_ms: int) -> dict[str, Any]:

@@ -44,9 +44,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """Exception handler for Starlette's own errors (404, 405)."""
     status = int(getattr(error, "status_code", 500))
     detail = {404: "There is nothing at this address.", 405: "This address does not take that method."}
-    return problem_response(
-        status, detail.get(status, str(error)), dict(getattr(error, "headers", None) or {})
-    )
+    return problem_response(status, detail.get(status, str(error)), dict(getattr(error, "headers", None) or {}))
 
 
 async def on_crash(request: Request, error: Exception) -> Response:

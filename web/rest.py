@@ -59,9 +59,7 @@ class Rest:
         address = request.client.host if request.client else "?"
         wait_s = self.access.failures.wait_s(address)
         if wait_s > 0:
-            raise Problem(
-                429, "Too many wrong tokens came from this address.", {"Retry-After": str(int(wait_s) + 1)}
-            )
+            raise Problem(429, "Too many wrong tokens came from this address.", {"Retry-After": str(int(wait_s) + 1)})
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         viewer = self.access.viewer(token.strip()) if scheme.lower() == "bearer" else None
         if viewer is None:

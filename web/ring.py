@@ -101,8 +101,4 @@ class Ring:
         if event_id is None or seq == self.floor:
             return True
         at = bisect.bisect_left(self._entries, seq, key=_SEQ)
-        return (
-            at < len(self._entries)
-            and self._entries[at].seq == seq
-            and self._entries[at].event_id == event_id
-        )
+        return at < len(self._entries) and self._entries[at].seq == seq and self._entries[at].event_id == event_id

@@ -65,9 +65,7 @@ class Settings:
             With one sentence that says what to change.
         """
         if urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
-            raise UsageError(
-                f"the Redis URL {self.redis_url!r} is not redis://, rediss:// or unix:///path; use one"
-            )
+            raise UsageError(f"the Redis URL {self.redis_url!r} is not redis://, rediss:// or unix:///path; use one")
         if self.token is None and not is_loopback(self.host):
             raise UsageError(
                 f"bound to {self.host}, which others can reach, but no token is set; "
@@ -84,9 +82,7 @@ class Settings:
         for origin in self.allow_origins:
             parts = urlsplit(origin)
             if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
-                raise UsageError(
-                    f"the origin {origin!r} is not like https://host or http://host:port; write it so"
-                )
+                raise UsageError(f"the origin {origin!r} is not like https://host or http://host:port; write it so")
 
     @property
     def open_hosts(self) -> frozenset[str]:

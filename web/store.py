@@ -83,9 +83,7 @@ class Store:
         pipe.hgetall(keys.feeds).hgetall(keys.workers).get(keys.events_seq)
         pipe.xrevrange(keys.catalogue_log, count=1).strlen(keys.catalogue_manifest)
         feeds, workers, seq, log, size = await pipe.execute()
-        configs = {
-            parse.name(feed): parse.loads(raw) or {} for feed, raw in sorted(feeds.items())[:MAX_FEEDS]
-        }
+        configs = {parse.name(feed): parse.loads(raw) or {} for feed, raw in sorted(feeds.items())[:MAX_FEEDS]}
         return Pulse(
             feeds=await self._records(configs),
             workers={parse.name(worker): parse.loads(raw) or {} for worker, raw in workers.items()},
@@ -99,14 +97,24 @@ class Store:
         for key in names:
             pipe.get(key)
         found = iter([parse.loads(raw) for raw in (await pipe.execute() if names else [])])
-        return {
-            feed: FeedRecord(config, next(found), next(found), next(found))
-            for feed, config in configs.items()
-        }
+        return {feed: FeedRecord(config, next(found), next(found), next(found)) for feed, config in configs.items()}
 
-    async def history(
-        self, feeds: Sequence[str], closed: int, gaps: int
-    ) -> tuple[int, dict[str, FeedHistory]]:
+    async def feeds(self) -> list[str]:
+        """Ids of all feeds, in order."""
+        return sorted(parse.name(feed) for feed in await self._redis.hkeys(self.keys.feeds))[:MAX_FEEDS]
+
+    async def history_of_all(self, closed: int, gaps: int) -> tuple[int, dict[str, FeedHistory]]:
+        """`history` of every feed there is at that moment."""
+        feeds = await self.feeds()
+        while True:
+            seq, found = await self.history(feeds, closed, gaps)
+            # A feed that was added before the numbers were read must not be missing from what stands at them.
+            after = await self.feeds()
+            if set(after) <= set(feeds):
+                return seq, found
+            feeds = after
+
+    async def history(self, feeds: Sequence[str], closed: int, gaps: int) -> tuple[int, dict[str, FeedHistory]]:
         """Newest detections and gaps of feeds, and the sequence number they stand at (one transaction)."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.get(self.keys.events_seq)
@@ -117,9 +125,7 @@ class Store:
         seq, *rest = await pipe.execute()
         parts = iter(rest)
         histories = {
-            feed: FeedHistory(
-                _envelopes(next(parts).values()), _envelopes(next(parts)), _envelopes(next(parts))
-            )
+            feed: FeedHistory(_envelopes(next(parts).values()), _envelopes(next(parts)), _envelopes(next(parts)))
             for feed in feeds
         }
         return _int(seq), histories
@@ -177,6 +183,4 @@ def _raw_event(entry_id: bytes, fields: dict[bytes, bytes]) -> RawEvent:
         seq = int(fields.get(b"seq", b""))
     except ValueError:
         seq = None
-    return RawEvent(
-        entry_id, seq, parse.name(fields.get(b"feed", b"")), usable(parse.loads(fields.get(b"json")))
-    )
+    return RawEvent(entry_id, seq, parse.name(fields.get(b"feed", b"")), usable(parse.loads(fields.get(b"json"))))

@@ -67,9 +67,7 @@ class FeedRecord:
     clock: Mapping[str, Any] | None
 
 
-def stream_view(
-    feed: str, record: FeedRecord, *, now_ms: int, stale_after_ms: int, last_audio_ms: int | None
-) -> Json:
+def stream_view(feed: str, record: FeedRecord, *, now_ms: int, stale_after_ms: int, last_audio_ms: int | None) -> Json:
     """Build the view of a feed.
 
     Parameters
@@ -108,8 +106,7 @@ def stream_view(
         "last_audio_ms": last_audio_ms,
         "heard_ms": max(heard, default=None),
         "position_ms": parse.integer(status.get("position_ms")),
-        "started_at": parse.text(status.get("started_at"))
-        or (None if started_ms is None else utc(started_ms)),
+        "started_at": parse.text(status.get("started_at")) or (None if started_ms is None else utc(started_ms)),
         "worker": parse.text(status.get("worker")),
         "index_version": parse.integer(status.get("index_version")),
     }
@@ -167,9 +164,7 @@ def _stale(record: FeedRecord, oldest_ms: int) -> str | None:
         return "never"
     if _known_state((record.status or {}).get("state")) is StreamState.PAUSED:
         return None  # it was stopped or has ended: nobody is expected to speak
-    capture, worker = (
-        (at := _at_ms(part)) is None or at < oldest_ms for part in (record.capture, record.status)
-    )
+    capture, worker = ((at := _at_ms(part)) is None or at < oldest_ms for part in (record.capture, record.status))
     if capture and worker:
         return "both"
     return "capture" if capture else "worker" if worker else None
@@ -182,9 +177,7 @@ def _known_state(value: Any) -> StreamState | None:
         return None
 
 
-def _state(
-    status: Mapping[str, Any], capture: Mapping[str, Any], stale: str | None
-) -> tuple[StreamState, str | None]:
+def _state(status: Mapping[str, Any], capture: Mapping[str, Any], stale: str | None) -> tuple[StreamState, str | None]:
     """Capture knows whether audio comes; while it does, the worker knows what it is."""
     heard = _known_state(capture.get("state"))
     judged = _known_state(status.get("state"))

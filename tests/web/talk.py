@@ -54,7 +54,9 @@ class Talk:
     def events(self, count: int) -> list[dict[str, Any]]:
         """The next ``count`` events, other messages left aside."""
         found: list[dict[str, Any]] = []
+        deadline = time.monotonic() + 20
         while len(found) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} events arrived"
             message = self.next()
             if "specversion" in message:
                 found.append(message)
