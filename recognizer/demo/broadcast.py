@@ -89,9 +89,10 @@ class Broadcast:
         """Go off the air and let every listener go."""
         self._stop.set()
         self._begin.set()
-        self._server.shutdown()
-        for thread in self._threads:
-            thread.join(timeout=5)
+        if self._threads[0].ident is not None:
+            self._server.shutdown()
+            for thread in self._threads:
+                thread.join(timeout=5)
         self._server.server_close()
 
     def join(self) -> queue.Queue[bytes]:
@@ -124,21 +125,26 @@ class Broadcast:
 
     def _play(self) -> None:
         self._begin.wait()
+        try:
+            self._keep_time()
+        finally:
+            with self._lock:
+                self.ended.set()
+                for frames in self._listeners:
+                    _offer(frames, _END)
+                self._listeners.clear()
+
+    def _keep_time(self) -> None:
+        """Send the programme: the first burst at once, then by the clock."""
         started = time.monotonic()
         at_s = 0.0
         for at_s, frame in self._encoded():
-            # The first burst is sent at once, then the programme keeps to the clock.
             ahead_s = at_s - _BURST_S - (time.monotonic() - started)
             if (ahead_s > 0 and self._stop.wait(ahead_s)) or self._stop.is_set():
-                break
+                return
             self._send(at_s, frame)
         # What was sent ahead still has to be heard before the station falls silent.
         self._stop.wait(max(0.0, at_s - (time.monotonic() - started)))
-        with self._lock:
-            self.ended.set()
-            for frames in self._listeners:
-                _offer(frames, _END)
-            self._listeners.clear()
 
     def _send(self, at_s: float, frame: bytes) -> None:
         with self._lock:

@@ -171,7 +171,7 @@ def programme(seed: int = 1) -> Programme:
     style = Style(2, 1.1, "brass", "accordion", "bass", 0, "waltz", "walking", True, rubato=0.01, seed=seed + 5)
     desk.cover("ode-to-joy", style, 42)
     style = Style(-4, 0.92, "piano", "piano", "", 0, "arpeggio", reharmonise=True, rubato=0.04, seed=seed + 6)
-    desk.cover("londonderry-air", style, 44, before_s=3.0)
+    desk.cover("londonderry-air", style, 38, before_s=3.0)
     desk.play(simulated_talk(7, seed=seed + 7))
     desk.silence(3)
     style = Style(-2, 1.0, "harp", "strings", "", 0, "pad", seed=seed + 8)

@@ -1,8 +1,8 @@
 """Compares what was planted in the programme with what was detected.
 
-A planted cover is *found* when a detection of its work overlaps it by `LEAST_OVERLAP_S` or more. Every other detection is
-a *false claim*, withdrawn (retracted) or not: it was on the page. Several detections within one planted cover are pieces
-of one find.
+A planted cover is *found* when a detection of its work overlaps it by `LEAST_OVERLAP_S` or more. Every other
+detection is a *false claim*, withdrawn (retracted) or not: it was on the page. Several detections within one planted
+cover are pieces of one find.
 """
 
 from __future__ import annotations
