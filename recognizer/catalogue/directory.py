@@ -42,9 +42,7 @@ class Catalogue:
         try:
             self.manifest = Manifest.from_bytes(manifest_bytes)
         except CatalogueCorrupt as error:
-            raise CatalogueCorrupt(
-                f"{directory / MANIFEST_NAME}: {error}{_previous_hint(directory)}"
-            ) from error
+            raise CatalogueCorrupt(f"{directory / MANIFEST_NAME}: {error}{_previous_hint(directory)}") from error
 
     @classmethod
     def open(cls, directory: Path) -> Catalogue:
@@ -61,8 +59,7 @@ class Catalogue:
             data = read_bounded(directory / MANIFEST_NAME, MAX_MANIFEST_BYTES)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise CatalogueError(
-                f"there is no catalogue in {directory}; "
-                f"make one with `indexer add MUSIC --catalogue {directory}`"
+                f"there is no catalogue in {directory}; make one with `indexer add MUSIC --catalogue {directory}`"
             ) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -83,9 +80,7 @@ class Catalogue:
         from recognizer.catalogue.writer import CatalogueWriter  # the writer builds on this module
 
         if exists(directory):
-            raise CatalogueError(
-                f"there is a catalogue in {directory} already; open it, or name another directory"
-            )
+            raise CatalogueError(f"there is a catalogue in {directory} already; open it, or name another directory")
         with CatalogueWriter(directory, contract, model_id):
             return cls.open(directory)
 
@@ -107,7 +102,7 @@ class Catalogue:
         CatalogueCorrupt
             When a file is missing or damaged.
         """
-        return self._newest(lambda at: CatalogueView.from_files(at.manifest_bytes, at.read))
+        return self.retrying(lambda at: CatalogueView.from_files(at.manifest_bytes, at.read))
 
     def tracks(self) -> list[Track]:
         """The references, without their vectors.
@@ -117,7 +112,7 @@ class Catalogue:
         CatalogueCorrupt
             When a file is missing or damaged.
         """
-        return self._newest(_tracks)
+        return self.retrying(_tracks)
 
     def verify(self) -> list[str]:
         """Hash and check every file; returns what is wrong, one sentence each."""
@@ -136,9 +131,16 @@ class Catalogue:
                     problems.append(str(error))
             return problems
 
-        return self._newest(check)
+        return self.retrying(check)
 
-    def _newest(self, use: Callable[[Catalogue], Result]) -> Result:
+    def retrying(self, use: Callable[[Catalogue], Result]) -> Result:
+        """Call ``use`` with this generation, and again with the newest when its files have been deleted meanwhile.
+
+        Raises
+        ------
+        CatalogueCorrupt
+            When a file of the newest generation is missing.
+        """
         at = self
         for _ in range(_ATTEMPTS):
             try:
@@ -173,7 +175,4 @@ def _previous_hint(directory: Path) -> str:
         previous = Manifest.from_bytes(read_bounded(directory / PREVIOUS_NAME, MAX_MANIFEST_BYTES))
     except (OSError, CatalogueCorrupt):
         return ""
-    return (
-        f"; generation {previous.generation} is intact: "
-        f"copy {PREVIOUS_NAME} over {MANIFEST_NAME} to go back to it"
-    )
+    return f"; generation {previous.generation} is intact: copy {PREVIOUS_NAME} over {MANIFEST_NAME} to go back to it"

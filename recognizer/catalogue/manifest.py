@@ -98,9 +98,7 @@ class Manifest:
 
     def files(self) -> list[FileEntry]:
         """Every file the generation needs, each once."""
-        return list(
-            {file.sha256: file for segment in self.segments for file in segment.files.values()}.values()
-        )
+        return list({file.sha256: file for segment in self.segments for file in segment.files.values()}.values())
 
     def require_model(self, model_id: str, model_name: str = "") -> None:
         """Refuse another model than the catalogue was built with.
@@ -113,7 +111,7 @@ class Manifest:
         if model_id != self.model_id:
             raise ModelMismatch(
                 f"the catalogue was built with model {self.model_name} ({self.model_id[:19]}…), the model in "
-                f"use is {model_name or 'another'} ({model_id[:19]}…); run `indexer rebuild --catalogue DIR` "
+                f"use is {model_name or 'another'} ({model_id[:19]}…); run `indexer rebuild --into NEW_DIR` "
                 "to compute it again from the source files, `indexer add MUSIC --catalogue NEW_DIR` to start "
                 "another, or name the old model with --model"
             )
@@ -137,6 +135,10 @@ class Manifest:
         }
         return _dump({**body, "checksum": _checksum(body)})
 
+    def emptied(self) -> Manifest:
+        """Generation 0 for the same model."""
+        return replace(self, generation=0, tracks=0, works=0, windows=0, segments=())
+
     def next(self, **changes: Any) -> Manifest:
         """The following generation, with ``changes``."""
         return replace(self, generation=self.generation + 1, **changes)
@@ -153,9 +155,7 @@ class Manifest:
         body = _load(data)
         for name, check in _NUMBERS.items():
             if not check(body.get(name)):
-                raise CatalogueCorrupt(
-                    f"the manifest's {name} is {body.get(name)!r:.80}, which cannot be; {_RESTORE}"
-                )
+                raise CatalogueCorrupt(f"the manifest's {name} is {body.get(name)!r:.80}, which cannot be; {_RESTORE}")
         segments = body.get("segments")
         if not isinstance(segments, list) or len(segments) > MAX_SEGMENTS:
             raise CatalogueCorrupt(f"the manifest lists no segments or too many; {_RESTORE}")
@@ -238,17 +238,13 @@ def _segment(raw: Any, dimension: int, pitch_bins: int) -> SegmentEntry:
     rows = _count(1, MAX_ROWS)
     files = raw.get("files") if isinstance(raw, dict) else None
     if not isinstance(files, dict) or set(files) != set(FILE_NAMES):
-        raise CatalogueCorrupt(
-            f"a segment of the manifest does not name its {len(FILE_NAMES)} files; {_RESTORE}"
-        )
+        raise CatalogueCorrupt(f"a segment of the manifest does not name its {len(FILE_NAMES)} files; {_RESTORE}")
     if not all(rows(raw.get(name)) for name in ("tracks", "windows", "frames")):
         raise CatalogueCorrupt(f"a segment of the manifest has impossible sizes; {_RESTORE}")
     removed = raw.get("removed")
     position = _count(0, raw["tracks"] - 1)
     if not isinstance(removed, list) or not all(map(position, removed)) or removed != sorted(set(removed)):
-        raise CatalogueCorrupt(
-            f"a segment of the manifest has an impossible list of removed tracks; {_RESTORE}"
-        )
+        raise CatalogueCorrupt(f"a segment of the manifest has an impossible list of removed tracks; {_RESTORE}")
     entries = {name: _file(files[name]) for name in FILE_NAMES}
     least = {
         "vectors": 4 * raw["windows"] * dimension,

@@ -61,9 +61,7 @@ def quantise(pitch: Floats) -> tuple[Bytes, float]:
 
 def encode(rows: Sequence[TrackData]) -> tuple[SegmentEntry, dict[str, bytes]]:
     """A segment of one or more tracks: its manifest entry, and its files by SHA-256."""
-    lines = [
-        {**row.track.to_json(), "frames": len(row.pitch), "pitch_scale": row.pitch_scale} for row in rows
-    ]
+    lines = [{**row.track.to_json(), "frames": len(row.pitch), "pitch_scale": row.pitch_scale} for row in rows]
     contents = {
         "vectors": _npy(np.concatenate([row.vectors for row in rows]), "<f4"),
         "starts": _npy(np.concatenate([row.starts_s for row in rows]), "<f4"),
@@ -128,9 +126,7 @@ def _track_line(line: bytes) -> tuple[Track, int, float]:
         raw: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise CatalogueCorrupt(f"a track line is not JSON ({error!s:.80})") from error
-    frames, scale = (
-        raw.pop(name, None) if isinstance(raw, dict) else None for name in ("frames", "pitch_scale")
-    )
+    frames, scale = (raw.pop(name, None) if isinstance(raw, dict) else None for name in ("frames", "pitch_scale"))
     if not isinstance(frames, int) or isinstance(frames, bool) or frames < 0:
         raise CatalogueCorrupt(f"a track has {frames!r:.40} pitch frames, expected a count")
     if not isinstance(scale, float | int) or isinstance(scale, bool) or not 0 < scale < 1e9:
@@ -157,15 +153,11 @@ def verified(file: FileEntry, read: Read) -> bytes:
 
 def _npy(array: npt.NDArray[Any], dtype: str) -> bytes:
     buffer = io.BytesIO()
-    np.lib.format.write_array(
-        buffer, np.ascontiguousarray(array, dtype=dtype), version=(1, 0), allow_pickle=False
-    )
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array, dtype=dtype), version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 
 
-def _array(
-    entry: SegmentEntry, name: str, read: Read, dtype: str, shape: tuple[int, ...]
-) -> npt.NDArray[Any]:
+def _array(entry: SegmentEntry, name: str, read: Read, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """An array without trusting its header: type, shape and length must be what the manifest implies."""
     data = verified(entry.files[name], read)
     buffer = io.BytesIO(data)
@@ -177,12 +169,7 @@ def _array(
     except Exception as error:  # numpy parses the header as Python source, which fails in many ways
         raise CatalogueCorrupt(f"a segment's {name} is no array file ({error!s:.80})") from error
     size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    if (
-        fortran
-        or seen_shape != shape
-        or seen_dtype != np.dtype(dtype)
-        or len(data) - buffer.tell() != size_bytes
-    ):
+    if fortran or seen_shape != shape or seen_dtype != np.dtype(dtype) or len(data) - buffer.tell() != size_bytes:
         raise CatalogueCorrupt(
             f"a segment's {name} has shape {seen_shape} of {seen_dtype}, its manifest says {shape} of {dtype}"
         )

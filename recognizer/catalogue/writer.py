@@ -51,7 +51,9 @@ class CatalogueWriter:
         Made when it is not there, if a model is given.
     contract : ModelContract, optional
     model_id : str, optional
-        The model in use; required to create a catalogue and to add computed tracks.
+        The model in use; with its contract it is what a new catalogue is made for.
+    like : Manifest, optional
+        Of another catalogue, whose model is to be used.
 
     Raises
     ------
@@ -64,26 +66,30 @@ class CatalogueWriter:
     """
 
     def __init__(
-        self, directory: Path, contract: ModelContract | None = None, model_id: str | None = None
+        self,
+        directory: Path,
+        contract: ModelContract | None = None,
+        model_id: str | None = None,
+        *,
+        like: Manifest | None = None,
     ) -> None:
         self.directory = directory
-        if contract is None and not exists(directory):
+        if contract is not None and model_id is not None:
+            like = Manifest.empty(contract, model_id)
+        if like is None and not exists(directory):
             Catalogue.open(directory)  # raises the sentence for "there is none"
         try:
             (directory / FILES_NAME).mkdir(parents=True, exist_ok=True)
             self._lock = _lock(directory)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise CatalogueError(
-                f"{directory} cannot be written ({reason}); name another directory"
-            ) from error
+            raise CatalogueError(f"{directory} cannot be written ({reason}); name another directory") from error
         try:
-            if not exists(directory):
-                assert contract is not None and model_id is not None
-                self._put_manifest(Manifest.empty(contract, model_id).to_bytes())
+            if like is not None and not exists(directory):
+                self._put_manifest(like.emptied().to_bytes())
             self._load(Catalogue.open(directory))
-            if model_id is not None:
-                self.manifest.require_model(model_id, contract.name if contract else "")
+            if like is not None:
+                self.manifest.require_model(like.model_id, like.model_name)
             with contextlib.suppress(OSError):
                 self._clean()
         except BaseException:
@@ -145,9 +151,7 @@ class CatalogueWriter:
         if row.vectors.shape != shape or row.starts_s.shape != shape[:1]:
             raise ValueError(f"vectors have shape {row.vectors.shape}, expected {shape}")
         if row.pitch.ndim != 2 or row.pitch.shape[1] != self.manifest.pitch_bins or not len(row.pitch):
-            raise ValueError(
-                f"pitch has shape {row.pitch.shape}, expected (frames, {self.manifest.pitch_bins})"
-            )
+            raise ValueError(f"pitch has shape {row.pitch.shape}, expected (frames, {self.manifest.pitch_bins})")
         if not np.isfinite(row.vectors).all() or not np.isfinite(row.starts_s).all():
             raise ValueError(f"the vectors of {track.reference_id} are not finite")
         if track.reference_id in self.tracks:
@@ -231,9 +235,7 @@ class CatalogueWriter:
 
     def _put_manifest(self, data: bytes) -> None:
         if len(data) > MAX_MANIFEST_BYTES:
-            raise CatalogueError(
-                "the catalogue has too many segments; divide the music among several catalogues"
-            )
+            raise CatalogueError("the catalogue has too many segments; divide the music among several catalogues")
         current = self.directory / MANIFEST_NAME
         if current.exists():
             disk.write_aside(self.directory / PREVIOUS_NAME, disk.read_bounded(current, MAX_MANIFEST_BYTES))
@@ -253,9 +255,7 @@ class CatalogueWriter:
             size_bytes += row.vectors.nbytes
         return [*segments, _encoded(batch, new_files)] if batch else segments
 
-    def _merge(
-        self, segments: list[_Segment], new_files: dict[str, bytes], everything: bool
-    ) -> list[_Segment]:
+    def _merge(self, segments: list[_Segment], new_files: dict[str, bytes], everything: bool) -> list[_Segment]:
         """Keep the number of segments logarithmic: eight of one size class become one of the next."""
         while True:
             group = _group_to_merge(segments, self.manifest.dimension, everything)

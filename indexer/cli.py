@@ -1,0 +1,63 @@
+"""The command ``indexer``: what the catalogue holds, and how it gets there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+# One thread per process for matrix products: files are read side by side, and idle BLAS threads would spin.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import typer  # noqa: E402
+
+from indexer import options  # noqa: E402
+from indexer.commands import add, browse, move, search  # noqa: E402
+from recognizer.errors import CatalogueError, ModelError, ModelMismatch, RecognizerError, UsageError  # noqa: E402
+
+EPILOG = """
+Example: indexer add ~/Music, then indexer search cover.mp3
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Keep the catalogue of references that covers are recognized by.",
+    epilog=EPILOG,
+)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "add": add.add,
+    "list": browse.list_,
+    "show": browse.show,
+    "remove": browse.remove,
+    "stats": browse.stats,
+    "verify": browse.verify,
+    "search": search.search,
+    "export": move.export_,
+    "import": move.import_,
+    "publish": move.publish_,
+    "rebuild": add.rebuild,
+    "compact": browse.compact,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def main() -> None:
+    """Run a command; expected errors become one sentence and an exit code."""
+    try:
+        app()
+    except RecognizerError as error:
+        options.complain(str(error))
+        wrong_use = isinstance(error, UsageError | ModelError | ModelMismatch) or type(error) is CatalogueError
+        sys.exit(options.WRONG_USE if wrong_use else options.SOME_REFUSED)
+    except BrokenPipeError:  # the reader (head, less) went away; that is not an error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(options.DONE)
+
+
+if __name__ == "__main__":
+    main()

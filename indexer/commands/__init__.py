@@ -1,0 +1,1 @@
+"""The commands of ``indexer``, one module for each group."""
