@@ -30,7 +30,7 @@ from worker.logs import setup
 from worker.publisher import Publisher, resume_point
 from worker.settings import Settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("worker.capture_process")
 
 MEMORY_BYTES = 1 << 30
 HANG_S = 60.0

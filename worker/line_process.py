@@ -27,7 +27,7 @@ from worker.logs import setup
 from worker.replica import CatalogueReplica
 from worker.settings import Settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("worker.line_process")
 
 
 def line_factory(client: redis.Redis, keys: Keys, embedder: Embedder) -> LineFactory:
