@@ -94,8 +94,7 @@ class Embedder:
         for step in steps:
             if step.pcm.shape != pcm_shape or step.past.shape != past_shape:
                 raise ValueError(
-                    f"step has pcm {step.pcm.shape} and past {step.past.shape}, "
-                    f"expected {pcm_shape} and {past_shape}"
+                    f"step has pcm {step.pcm.shape} and past {step.past.shape}, expected {pcm_shape} and {past_shape}"
                 )
         features, pitch, embedding = self._call(
             _tame(np.stack([step.pcm for step in steps])), np.stack([step.past for step in steps])
@@ -129,9 +128,7 @@ class Embedder:
             raise ModelError(f"the model failed on its input ({error}); use a released model") from error
         for name, output in zip(_OUTPUTS, outputs, strict=True):
             if not np.isfinite(output).all():
-                raise ModelError(
-                    f"the model returned numbers in {name!r} that are not finite; use a released model"
-                )
+                raise ModelError(f"the model returned numbers in {name!r} that are not finite; use a released model")
         return outputs
 
     def _probe(self) -> None:
@@ -163,9 +160,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             blob = file.read(MAX_MODEL_BYTES + 1)
     except OSError as error:
-        raise ModelError(
-            f"cannot read the model {path} ({error.strerror}); name an existing .onnx file"
-        ) from error
+        raise ModelError(f"cannot read the model {path} ({error.strerror}); name an existing .onnx file") from error
     if len(blob) > MAX_MODEL_BYTES:
         raise ModelError(
             f"{path}: larger than {MAX_MODEL_BYTES >> 20} MiB, the limit for a model; use a released model"
@@ -192,9 +187,7 @@ def _load(blob: bytes, threads: int) -> onnxruntime.InferenceSession:
 def _contract(session: onnxruntime.InferenceSession) -> ModelContract:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        raise ModelError(
-            f"the model's metadata has no {METADATA_KEY!r}; use a model exported for this program"
-        )
+        raise ModelError(f"the model's metadata has no {METADATA_KEY!r}; use a model exported for this program")
     contract = ModelContract.from_json(text)
     too_large = {
         "step_samples": contract.step_s > MAX_STEP_S,
@@ -206,9 +199,7 @@ def _contract(session: onnxruntime.InferenceSession) -> ModelContract:
     }
     for name, seen in too_large.items():
         if seen:
-            raise ModelError(
-                f"model contract: {name} is beyond what this program serves; use a released model"
-            )
+            raise ModelError(f"model contract: {name} is beyond what this program serves; use a released model")
     return contract
 
 
@@ -225,9 +216,7 @@ def _check_signature(session: onnxruntime.InferenceSession, contract: ModelContr
     ):
         names = {node.name for node in nodes}
         if names != set(ranks):
-            raise ModelError(
-                f"the model's {side} are {sorted(names)}, expected {sorted(ranks)}; use a released model"
-            )
+            raise ModelError(f"the model's {side} are {sorted(names)}, expected {sorted(ranks)}; use a released model")
         for node in nodes:
             width = node.shape[-1] if node.shape else None
             wrong_width = isinstance(width, int) and width != widths.get(node.name, width)

@@ -55,9 +55,7 @@ def _walk(message: memoryview, name: str, depth: int) -> None:
         raise ModelError(f"the model nests its graphs deeper than {MAX_DEPTH} messages; it is refused")
     children = _CHILDREN[name]
     for field, kind, value in _fields(message):
-        if name == "Tensor" and (
-            field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value != 0)
-        ):
+        if name == "Tensor" and (field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value != 0)):
             raise ModelError(
                 "the model keeps weights in another file (external_data), expected a single file; "
                 "export it with its weights inside"
@@ -81,9 +79,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4
         else:
-            raise ModelError(
-                f"the file is not an ONNX model: wire type {kind} at byte {at}; use a released .onnx file"
-            )
+            raise ModelError(f"the file is not an ONNX model: wire type {kind} at byte {at}; use a released .onnx file")
         if size > end - at:
             raise ModelError(
                 f"the model file is cut short: a field wants {size} bytes, {end - at} are left; copy it again"
@@ -102,6 +98,4 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise ModelError(
-        f"the file is not an ONNX model: a number at byte {at} has no end; use a released .onnx file"
-    )
+    raise ModelError(f"the file is not an ONNX model: a number at byte {at} has no end; use a released .onnx file")

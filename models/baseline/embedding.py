@@ -1,7 +1,7 @@
 """Embedding of model v0: magnitudes of the 2-D Fourier transform of a window of chroma (Bertin-Mahieux & Ellis 2012).
 
-The transform of a circularly shifted patch differs in phase only, so the magnitude ignores the key (rotation over
-pitch classes) and, up to what enters and leaves the window, the position in time.
+The transform of a circularly shifted patch differs in phase only, so the magnitude ignores the key exactly (rotation
+over pitch classes) and the position in time nearly (up to what enters and leaves the window).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from models.baseline.graph import GraphBuilder
 from models.baseline.plan import PITCH_CLASSES, WINDOW_FRAMES
 
-TIME_FREQUENCIES = 20
+TIME_FREQUENCIES = 20  # cycles per window; 1 Hz is where notes stop and their timing begins
+TAPER_FRAMES = WINDOW_FRAMES // 4  # at either end: what enters or leaves the window does so gently
 NORM_FLOOR = 1e-6
 
 
@@ -47,5 +48,12 @@ def _transform() -> npt.NDArray[np.float64]:
     frame = np.arange(WINDOW_FRAMES)[:, None, None]
     pitch_class = np.arange(PITCH_CLASSES)[None, :, None]
     phase = 2 * np.pi * (frame * over_time / WINDOW_FRAMES + pitch_class * over_pitch / PITCH_CLASSES)
-    waves = np.concatenate([np.cos(phase), np.sin(phase)], axis=2)
-    return waves.reshape(WINDOW_FRAMES * PITCH_CLASSES, -1) / WINDOW_FRAMES
+    waves = np.concatenate([np.cos(phase), np.sin(phase)], axis=2) * _taper()[:, None, None]
+    matrix: npt.NDArray[np.float64] = waves.reshape(WINDOW_FRAMES * PITCH_CLASSES, -1) / WINDOW_FRAMES
+    return matrix
+
+
+def _taper() -> npt.NDArray[np.float64]:
+    """Weight of each frame: raised-cosine flanks, flat between."""
+    rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(TAPER_FRAMES) + 0.5) / TAPER_FRAMES)
+    return np.concatenate([rise, np.ones(WINDOW_FRAMES - 2 * TAPER_FRAMES), rise[::-1]])

@@ -13,10 +13,11 @@ def constant_q(graph: GraphBuilder, signal: str, context: int) -> str:
     Parameters
     ----------
     graph : GraphBuilder
+        Where the nodes are added.
     signal : str
         Tensor (batch, 1, context + n*step + context) at the input rate.
     context : int
-        Samples of ``signal`` before the first and after the last step.
+        Samples of ``signal`` before the first and after the last step, at least `plan.context_samples`.
 
     Returns
     -------
@@ -45,6 +46,8 @@ def _halve(graph: GraphBuilder, taps: str, signal: str, context: int) -> tuple[s
 def _octave(graph: GraphBuilder, octave: OctavePlan, signal: str, context: int) -> str:
     """Magnitudes of one octave, (batch, BINS_PER_OCTAVE, n*frames_per_step)."""
     margin = context - (octave.kernel_samples - octave.hop_samples) // 2
+    if margin < 0:
+        raise ValueError(f"octave {octave.number} needs {-margin} samples of context more")
     cut = graph.slice(signal, 2, margin, -margin)
     kernels = graph.constant(octave_kernels(octave), f"kernels_octave_{octave.number}")
     waves = graph.op("Conv", cut, kernels, strides=[octave.hop_samples])

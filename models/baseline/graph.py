@@ -57,9 +57,7 @@ class GraphBuilder:
         graph = helper.make_graph(
             self._nodes, name, values(inputs), values(outputs), initializer=list(self._constants.values())
         )
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         model.producer_name = "models.baseline"
         helper.set_model_props(model, metadata)
         check_model(model, full_check=True)

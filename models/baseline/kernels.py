@@ -9,7 +9,6 @@ from models.baseline.plan import (
     BINS_PER_OCTAVE,
     BINS_PER_SEMITONE,
     HALVING_HALF_TAPS,
-    MAX_KERNEL_S,
     Q_PERIODS,
     OctavePlan,
 )
@@ -31,16 +30,18 @@ def octave_kernels(octave: OctavePlan) -> Floats:
     kernels = np.zeros((2, BINS_PER_OCTAVE, length))
     for row in range(BINS_PER_OCTAVE):
         hz = octave.lowest_hz * 2.0 ** ((row - BINS_PER_SEMITONE // 2) / BINS_PER_OCTAVE)
-        duration_s = min(Q_PERIODS / hz, MAX_KERNEL_S)
+        duration_s = Q_PERIODS / hz
         window = np.where(np.abs(time_s) < duration_s / 2, 1 + np.cos(2 * np.pi * time_s / duration_s), 0.0)
         window *= 2 / window.sum()
         kernels[0, row] = window * np.cos(2 * np.pi * hz * time_s)
         kernels[1, row] = window * np.sin(2 * np.pi * hz * time_s)
-    return kernels.reshape(2 * BINS_PER_OCTAVE, 1, length).astype(np.float32)
+    stacked: Floats = kernels.reshape(2 * BINS_PER_OCTAVE, 1, length).astype(np.float32)
+    return stacked
 
 
 def halving_filter() -> Floats:
     """Low-pass before dropping every other sample, shape (1, 1, 2 * HALVING_HALF_TAPS + 1), unit gain at 0 Hz."""
     taps = np.arange(-HALVING_HALF_TAPS, HALVING_HALF_TAPS + 1)
     response = np.sinc(taps / 2) * np.kaiser(len(taps), 8.0)
-    return (response / response.sum()).reshape(1, 1, -1).astype(np.float32)
+    low_pass: Floats = (response / response.sum()).reshape(1, 1, -1).astype(np.float32)
+    return low_pass

@@ -29,7 +29,6 @@ BINS_PER_SEMITONE = 3
 BINS_PER_OCTAVE = PITCH_CLASSES * BINS_PER_SEMITONE
 # Hann kernels of Q periods: first spectral null one semitone away, half amplitude half a semitone away.
 Q_PERIODS = 34.0
-MAX_KERNEL_S = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +62,17 @@ class OctavePlan:
     @property
     def lowest_hz(self) -> float:
         """Frequency of the octave's C."""
-        return TUNING_HZ * 2.0 ** (self.number - 4 - 9 / 12)
+        return float(TUNING_HZ * 2.0 ** (self.number - 4 - (PITCH_CLASSES - 3) / PITCH_CLASSES))
 
     @property
     def kernel_samples(self) -> int:
         """Length of the longest kernel, of the hop's parity so that every kernel is centred on its hop."""
-        longest = int(
-            min(Q_PERIODS / self.lowest_hz * 2 ** (1 / BINS_PER_OCTAVE), MAX_KERNEL_S) * self.rate_hz
-        )
+        longest = int(Q_PERIODS / self.lowest_hz * 2 ** (1 / BINS_PER_OCTAVE) * self.rate_hz)
         return longest + (longest - self.hop_samples) % 2
 
 
+# The octave below C2 was left out: with it, retrieval on real recordings was no better and latency was longer.
 OCTAVES = (
-    OctavePlan(1, halvings=5, hop_samples=25),
     OctavePlan(2, halvings=4, hop_samples=125),
     OctavePlan(3, halvings=3, hop_samples=125),
     OctavePlan(4, halvings=2, hop_samples=250),
@@ -84,8 +81,7 @@ OCTAVES = (
     OctavePlan(7, halvings=0, hop_samples=500),
 )
 CQ_BINS = len(OCTAVES) * BINS_PER_OCTAVE
-
-
+# Length of the low-pass before each halving; an octave ends below 0.14 of its rate, so the filter may be short.
 HALVING_HALF_TAPS = 12
 
 
