@@ -162,12 +162,19 @@ def _stale(record: FeedRecord, oldest_ms: int) -> str | None:
     """Which heartbeat is missing: a feed needs both its capture and its worker."""
     if record.capture is None and record.status is None:
         return "never"
-    if _known_state((record.status or {}).get("state")) is StreamState.PAUSED:
+    if _paused(record):
         return None  # it was stopped or has ended: nobody is expected to speak
     capture, worker = ((at := _at_ms(part)) is None or at < oldest_ms for part in (record.capture, record.status))
     if capture and worker:
         return "both"
     return "capture" if capture else "worker" if worker else None
+
+
+def _paused(record: FeedRecord) -> bool:
+    """Capture says so; or the worker did, and no capture has begun anew since."""
+    heard = _known_state((record.capture or {}).get("state"))
+    judged = _known_state((record.status or {}).get("state"))
+    return heard is StreamState.PAUSED or (heard is None and judged is StreamState.PAUSED)
 
 
 def _known_state(value: Any) -> StreamState | None:

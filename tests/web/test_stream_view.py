@@ -43,6 +43,8 @@ def said(state, age_ms=0, **more):
         (said("running", 60_000), said("running", 60_000), "running", "both", "down"),
         (None, None, "connecting", "never", "down"),
         (None, said("paused", 60_000), "paused", None, "quiet"),
+        (said("paused"), None, "paused", None, "quiet"),
+        (said("running"), said("paused", 60_000), "running", "worker", "down"),  # begun anew, and nobody took it
         (said("running"), said("running", lag_ms=10_001), "running", None, "degraded"),
         (said("nonsense"), said("running"), "running", None, "ok"),
         ({"state": 5, "at_ms": "now"}, {"at_ms": None}, "connecting", "both", "down"),

@@ -4,6 +4,16 @@ import { arrange, el, setAttribute, setText } from "./dom.js";
 import * as format from "./format.js";
 import { judged, worstFirst } from "./model.js";
 
+const HEARING = ["running", "silent", "no_music"];
+const AWAY_WORDS = {
+  connecting: "Connecting to the source",
+  reconnecting: "Connecting again",
+  stalled: "Connected, but no audio comes",
+  invalid_source: "The source's address does not work",
+  auth_failed: "The source refuses access",
+  failed: "The source failed",
+};
+
 class Tile {
   constructor(view) {
     this.title = el("h3", { class: "feed-title" });
@@ -50,8 +60,9 @@ class Tile {
     setAttribute(this.pill, "data-health", health);
     setText(this.pill, pillText(view, stale, silentMs, health));
     this.showSong(view, stale ? [] : playing, nowMs, stale, silentMs);
-    this.showLevel(view, stale);
-    this.showChips(view, nowMs, stale);
+    const hearing = !stale && HEARING.includes(view.state);
+    this.showLevel(hearing ? view.level_dbfs : null);
+    this.showChips(view, nowMs, stale, hearing);
   }
 
   showSong(view, playing, nowMs, stale, silentMs) {
@@ -85,16 +96,14 @@ class Tile {
     this.facts.replaceChildren(...facts.map((fact) => el("li", {}, fact)));
   }
 
-  showLevel(view, stale) {
-    const level = stale ? null : view.level_dbfs;
+  showLevel(level) {
     this.fill.style.transform = `scaleX(${format.levelFraction(level).toFixed(3)})`;
     setAttribute(this.meter, "aria-valuenow", Number.isFinite(level) ? Math.round(level) : -60);
     setAttribute(this.meter, "aria-valuetext", format.decibels(level));
     setText(this.level, format.decibels(level));
   }
 
-  showChips(view, nowMs, stale) {
-    const hearing = !stale && ["running", "silent", "no_music"].includes(view.state);
+  showChips(view, nowMs, stale, hearing) {
     setAttribute(this.gate, "data-gate", hearing ? view.gate : "starting");
     setText(this.gate, hearing ? (format.GATE_WORDS[view.gate] ?? view.gate) : "Nothing heard");
     setText(this.audio, view.last_audio_ms === null ? "No audio yet" : `Audio ${format.ago(nowMs - view.last_audio_ms)}`);
@@ -119,7 +128,8 @@ function waiting(view, stale, silentMs) {
   if (view.state === "silent") return ["Listening", "Silence"];
   if (view.state === "no_music") return ["Listening", "Speech or noise"];
   if (view.state === "running") return ["Listening", view.gate === "starting" ? "Getting started" : "Music, not recognized"];
-  return ["Not hearing anything", format.sentence(view.detail ?? format.STATE_WORDS[view.state] ?? view.state)];
+  if (view.state === "paused") return ["Paused", format.sentence(view.detail ?? "Stopped")];
+  return ["Not hearing anything", format.sentence(view.detail ?? AWAY_WORDS[view.state] ?? view.state)];
 }
 
 export class Tiles {
