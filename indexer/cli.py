@@ -54,9 +54,6 @@ def main() -> None:
         options.complain(str(error))
         wrong_use = isinstance(error, UsageError | ModelError | ModelMismatch) or type(error) is CatalogueError
         sys.exit(options.WRONG_USE if wrong_use else options.SOME_REFUSED)
-    except BrokenPipeError:  # the reader (head, less) went away; that is not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(options.DONE)
 
 
 if __name__ == "__main__":
