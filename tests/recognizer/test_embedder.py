@@ -284,3 +284,20 @@ def test_an_installation_without_models_says_so(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("recognizer.released.files", lambda package: tmp_path)
     with pytest.raises(ModelError, match="no released model in this installation"):
         default_model_path()
+
+
+@pytest.mark.parametrize(
+    ("blob", "message"),
+    [
+        (b"\x3b", "wire type 3"),  # a group, which ONNX never uses
+        (b"\x0d\x00\x00", "cut short"),  # a 32-bit number of two bytes
+        (b"\x09\x00\x00", "cut short"),  # a 64-bit number of two bytes
+        (b"\x3a\x05ab", "cut short"),
+        (b"\x08" + b"\x80" * 10, "has no end"),
+        (b"\x08\x80", "in the middle of a number"),
+        (b"\x0d\x00\x00\x00\x00", "holds no graph"),
+    ],
+)
+def test_broken_protobuf_is_named(blob: bytes, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        refuse_external_data(blob)
