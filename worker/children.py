@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 from worker import lifeline
 
+from worker import lifeline
+
 log = logging.getLogger(__name__)
 
 RESTARTS_PER_MINUTE = 5
@@ -21,7 +23,16 @@ STOP_S = 10.0
 
 
 class Child:
-    """A Python module run as a child process and kept alive.
+    """A Python module run as a child process and kept alive; it ends when this process does.
+
+    Parameters
+    ----------
+    name : str
+    module : str
+        Run with ``python -m``.
+    arguments : str or sequence of str
+    environment : dict, optional
+        This process's own when omitted.
 
     Attributes
     ----------
@@ -72,6 +83,7 @@ class Child:
         self.started_s = now_s
         parent = os.getpid()
         # A session of its own: Ctrl-C in the terminal reaches the supervisor, which ends its children in order.
+        parent = os.getpid()
         self._process = subprocess.Popen(
             self._command,
             env=self._environment,

@@ -53,7 +53,7 @@ def work(settings: Settings, worker: str, stop: threading.Event) -> None:
     keys = Keys(settings.prefix)
     embedder = Embedder(Path(settings.model))
     client, replica_client = connect(settings.redis_url), connect(settings.redis_url)
-    bus = Bus(client, keys, worker)
+    bus = Bus(client, keys, worker, settings.lease_ttl_ms)
     replica = CatalogueReplica(
         Bus(replica_client, keys, worker), embedder.contract, embedder.model_id, Path(settings.cache_dir)
     )

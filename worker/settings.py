@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recognizer.wire import DEFAULT_PREFIX
+from worker.bus import LEASE_TTL_MS
 
 URL_VARIABLE = "RECOGNIZER_REDIS_URL"
 
@@ -35,6 +36,8 @@ class Settings:
     cache_dir : str
         Where published catalogue files are kept between generations.
     log_json : bool
+    lease_ttl_ms : int
+        After how long a dead worker's feeds may be taken over.
     """
 
     redis_url: str
@@ -45,6 +48,7 @@ class Settings:
     max_feeds: int = 64
     catalogue_wait: bool = False
     log_json: bool = False
+    lease_ttl_ms: int = LEASE_TTL_MS
 
     def argument(self, **more: Any) -> str:
         """Everything but the URL, and ``more``, as JSON."""

@@ -123,7 +123,11 @@ def test_the_burst_after_a_reconnect_is_not_new_time(tmp_path, staircase):
         end(source, signal.SIGKILL)
     assert len(opened) == 2
     assert_timeline(listening)
-    offsets = [chunk.start_sample / RATE_HZ - broadcast_s(chunk.pcm) for chunk in listening.chunks() if len(chunk.pcm) == RATE_HZ]
+    offsets = [
+        chunk.start_sample / RATE_HZ - broadcast_s(chunk.pcm)
+        for chunk in listening.chunks()
+        if len(chunk.pcm) == RATE_HZ
+    ]
     before, after = offsets[2:7], offsets[-3:]
     assert np.ptp(before) < 0.5
     # Position and programme keep their relation over the reconnect: nothing was replayed as new.

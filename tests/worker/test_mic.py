@@ -86,11 +86,12 @@ def test_a_microphone_is_heard(tmp_path, rate_hz):
     assert audio[-1].peak == pytest.approx(8000, rel=0.05)
 
 
-
 def test_devices_are_listed(tmp_path):
-    script = "from worker.sources.mic import list_devices as l; print([d.name for d in l()])"
+    script = "import json; from worker.sources.mic import list_devices as l; print(json.dumps(l()))"
     with pulseaudio(tmp_path) as pulse:
-        found = subprocess.run([sys.executable, "-c", script], env=pulse.env, capture_output=True, text=True, timeout=30)
+        found = subprocess.run(
+            [sys.executable, "-c", script], env=pulse.env, capture_output=True, text=True, timeout=30
+        )
     assert PULSE_DEVICE in found.stdout
     assert "ALSA lib" not in found.stderr, "drivers that are not there are not the user's business"
 

@@ -11,7 +11,7 @@ import os
 import queue
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -95,8 +95,8 @@ def _devices(session: Any) -> list[Device]:
     ]
 
 
-def list_devices() -> list[Device]:
-    """The input devices there are now.
+def list_devices() -> list[dict[str, Any]]:
+    """The input devices there are now, with the fields of `Device`.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def list_devices() -> list[Device]:
         When PyAudio is not installed.
     """
     with _session() as session:
-        return _devices(session)
+        return [asdict(device) for device in _devices(session)]
 
 
 def choose(devices: list[Device], name: str) -> Device:
