@@ -136,3 +136,29 @@ def test_a_port_where_nothing_listens_is_said_once_and_pages_stay_up(serve, capl
     wait_until(lambda: web.hub.picture.redis_error and "Redis does not answer" in caplog.text)
     assert caplog.text.count("Redis does not answer") == 1
     assert httpx.get(web.url + "/kiosk/any").status_code == 200
+
+
+def test_a_history_that_went_back_is_noticed_even_when_nothing_new_happens(own_redis, serve):
+    stage = stage_on(own_redis)
+    radio = stage.feed("radio1")
+    radio.gap(9, 8)
+    web = serve(stage, redis_url=own_redis.url)
+    with Talk(web.ws_url) as talk:
+        talk.until("snapshot")
+        stage.redis.flushall()
+        assert talk.until("resync_required", 10)["reason"] == "history_replaced"
+    stage.redis.close()
+
+
+def test_a_feed_added_while_a_snapshot_is_read_is_in_it(stage, serve, monkeypatch):
+    stage.feed("radio1").open("Just now", None)
+    web = serve(stage)
+    real, calls = web.hub.store.feeds, []
+
+    async def late() -> list[str]:
+        calls.append(1)
+        return [] if len(calls) == 1 else await real()
+
+    monkeypatch.setattr(web.hub.store, "feeds", late)
+    with Talk(web.ws_url) as talk:
+        assert [d["data"]["title"] for d in talk.until("snapshot")["detections"]] == ["Just now"]
