@@ -32,8 +32,7 @@ from recognizer.timeline import Pcm16
 
 # FFmpeg demuxers that read one file and nothing else (no hls, dash, concat, image2, sdp …).
 FORMATS = (
-    "wav,w64,aiff,au,caf,flac,mp3,aac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,asf,ape,wv,tta,mpc,mpc8,ac3,eac3,"
-    "mpegts"
+    "wav,w64,aiff,au,caf,flac,mp3,aac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,asf,ape,wv,tta,mpc,mpc8,ac3,eac3,mpegts"
 )
 CODECS = (
     "mp3float,mp3,mp2float,mp2,aac,aac_latm,flac,alac,vorbis,libvorbis,opus,libopus,speex,libspeex,ac3,eac3,dca,"
@@ -48,6 +47,9 @@ MAX_DAMAGED_LINKS = 20  # in a row, of a chained Ogg stream
 _BUFFER_BYTES = 32_768
 # A live body is probed only as far as needed to say what it is: the audio behind it arrives in real time.
 _LIVE_PROBE = {"probesize": "65536", "analyzeduration": "1000000"}
+
+_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
+_MAX_PLANES = 8
 
 Floats = npt.NDArray[np.float32]
 
@@ -82,9 +84,7 @@ def decode(source: Path | BinaryIO, rate_hz: int, *, max_seconds: float | None =
     if isinstance(source, Path):
         limit_s = MAX_FILE_SECONDS if max_seconds is None else max_seconds
         with _open_regular(source) as file:
-            yield from _limited(
-                _decode(_Reader(file), source.name, {}, rate_hz), source.name, rate_hz, limit_s
-            )
+            yield from _limited(_decode(_Reader(file), source.name, {}, rate_hz), source.name, rate_hz, limit_s)
         return
     seekable = getattr(source, "seekable", None)
     live = seekable is None or not seekable()
@@ -141,9 +141,7 @@ class _Reader:
 
 
 def _refuse_nested(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    raise DecodeError(
-        "the audio refers to another file or address, which is not followed; give the audio itself"
-    )
+    raise DecodeError("the audio refers to another file or address, which is not followed; give the audio itself")
 
 
 def _decode(reader: _Reader, name: str, probe: dict[str, str], rate_hz: int) -> Iterator[Pcm16]:
@@ -164,9 +162,7 @@ def _decode(reader: _Reader, name: str, probe: dict[str, str], rate_hz: int) -> 
         raise _nothing_in(name)
 
 
-def _decode_container(
-    file: _Reader | ogg.OggLink, name: str, probe: dict[str, str], rate_hz: int
-) -> Iterator[Pcm16]:
+def _decode_container(file: _Reader | ogg.OggLink, name: str, probe: dict[str, str], rate_hz: int) -> Iterator[Pcm16]:
     options = {
         "format_whitelist": FORMATS,
         "codec_whitelist": CODECS,
@@ -179,9 +175,7 @@ def _decode_container(
             metadata_errors="replace",
         )  # fmt: skip
     except av.error.FFmpegError as error:
-        raise DecodeError(
-            f"{name} is not audio in a known format ({error.strerror}); expected {READABLE}"
-        ) from error
+        raise DecodeError(f"{name} is not audio in a known format ({error.strerror}); expected {READABLE}") from error
     with closing(container):
         stream = next((s for s in container.streams.audio if _is_known(s)), None)
         if stream is None:
@@ -189,7 +183,7 @@ def _decode_container(
         resampler = Resampler(rate_hz)
         found = False
         for frame in _frames(container, stream, name):
-            block = resampler.push(_mono(frame, name), frame.sample_rate)
+            block = resampler.push(_mono(frame), frame.sample_rate)
             if len(block):
                 found = True
                 yield block
@@ -205,9 +199,7 @@ def _is_known(stream: Any) -> bool:
 
 
 def _nothing_in(name: str) -> DecodeError:
-    return DecodeError(
-        f"{name} holds no decodable audio; the file may be damaged, or only be named like audio"
-    )
+    return DecodeError(f"{name} holds no decodable audio; the file may be damaged, or only be named like audio")
 
 
 def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
@@ -230,7 +222,9 @@ def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
                         break
                     continue
                 for frame in frames:
-                    if frame.samples:
+                    if not _is_readable(frame):
+                        damaged += 1
+                    elif frame.samples:
                         damaged = 0
                         yield frame
             else:
@@ -239,26 +233,34 @@ def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
             return
         except av.error.FFmpegError as error:  # the demuxer lost its place: go on behind the damage
             damaged, last = damaged + 1, error
-    raise DecodeError(
-        f"{name} is damaged: {MAX_DAMAGED_PACKETS} packets in a row could not be decoded"
-    ) from last
+    raise DecodeError(f"{name} is damaged: {MAX_DAMAGED_PACKETS} packets in a row could not be decoded") from last
 
 
-def _mono(frame: Any, name: str) -> Floats:
+def _is_readable(frame: Any) -> bool:
+    """Whether a frame's samples can be taken; a damaged header may promise dozens of channels."""
+    planes = frame.layout.nb_channels if frame.format.is_planar else 1
+    return _kind(frame) in _DTYPES and 1 <= planes <= _MAX_PLANES
+
+
+def _kind(frame: Any) -> str:
+    return str(frame.format.name).removesuffix("p")
+
+
+def _mono(frame: Any) -> Floats:
     """The mean of a frame's channels as float32 in [-1, 1], shape (samples,)."""
-    try:
-        data = frame.to_ndarray()
-    except ValueError as error:
-        raise DecodeError(
-            f"{name} has samples of type {frame.format.name}, which is not read; convert it"
-        ) from error
-    if not frame.format.is_planar:
-        data = data.reshape(frame.samples, -1).T
+    channels = frame.layout.nb_channels
+    planar = frame.format.is_planar
+    # Not frame.to_ndarray(): with eight channels it takes what lies behind the last plane for a ninth, and crashes.
+    planes = frame.planes[: channels if planar else 1]
+    per_plane = frame.samples if planar else frame.samples * channels
+    data = np.stack([np.frombuffer(plane, _DTYPES[_kind(frame)], count=per_plane) for plane in planes])
+    if not planar:
+        data = data.reshape(frame.samples, channels).T
     if data.dtype == np.uint8:
         data = (data.astype(np.float32) - 128.0) / 128.0
     elif data.dtype.kind == "i":
         data = data.astype(np.float32) / np.float32(-float(np.iinfo(data.dtype).min))
-    mono: Floats = data.mean(axis=0, dtype=np.float32) if len(data) > 1 else data[0].astype(np.float32)
+    mono: Floats = data.mean(axis=0, dtype=np.float32) if channels > 1 else data[0].astype(np.float32)
     return mono
 
 
@@ -268,7 +270,5 @@ def _limited(blocks: Iterator[Pcm16], name: str, rate_hz: int, limit_s: float) -
     for block in blocks:
         samples += len(block)
         if samples > limit_s * rate_hz:
-            raise DecodeError(
-                f"{name} is longer than {limit_s:g} s, the most that is read; cut it into parts"
-            )
+            raise DecodeError(f"{name} is longer than {limit_s:g} s, the most that is read; cut it into parts")
         yield block

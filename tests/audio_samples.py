@@ -25,9 +25,7 @@ _WRITERS = {
 }
 
 
-def tune(
-    seconds: float, seed: int = 0, rate_hz: int = 44_100, transpose_semitones: int = 0
-) -> npt.NDArray[np.float32]:
+def tune(seconds: float, seed: int = 0, rate_hz: int = 44_100, transpose_semitones: int = 0) -> npt.NDArray[np.float32]:
     """A melody over held chords, float32 in [-1, 1], shape (samples,); the same seed gives the same notes."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * rate_hz)) / rate_hz
@@ -55,9 +53,7 @@ def tune(
 def _tone(midi: float, time_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     frequency_hz = 440.0 * 2 ** ((midi - 69) / 12)
     harmonics = np.arange(1, 5)[:, None]
-    tone: npt.NDArray[np.float64] = (
-        np.sin(2 * np.pi * frequency_hz * harmonics * time_s) / harmonics**1.5
-    ).sum(0)
+    tone: npt.NDArray[np.float64] = (np.sin(2 * np.pi * frequency_hz * harmonics * time_s) / harmonics**1.5).sum(0)
     return tone
 
 
@@ -69,7 +65,7 @@ def write_audio(
     planes = np.atleast_2d(audio)
     if encoder == "vorbis" and len(planes) == 1:  # the encoder writes two channels only
         planes = np.concatenate([planes, planes])
-    layout = "mono" if len(planes) == 1 else "stereo"
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(planes)]
     with av.open(str(path), "w", format=container_name) as container:
         container.metadata.update(tags or {})
         stream: Any = container.add_stream(encoder, rate=rate_hz, layout=layout)

@@ -6,6 +6,8 @@ import io
 import math
 import os
 import struct
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -139,6 +141,47 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     assert np.abs(whole(path) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("channels", [6, 8])
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".m4a"])
+def test_surround_sound_is_averaged_too(tmp_path: Path, ending: str, channels: int) -> None:
+    audio = np.stack([tune(3, seed=6, rate_hz=44_100)] * channels)
+    decoded = whole(write_audio(tmp_path / f"surround{ending}", audio, 44_100))
+    assert len(decoded) / RATE_HZ == pytest.approx(3.0, abs=0.1)
+    if ending != ".m4a":  # which has a narrow channel for low frequencies
+        assert same_audio(decoded, tune(3, seed=6, rate_hz=RATE_HZ), within=0.02)
+
+
+FUZZ = """
+import io, pathlib, random, sys
+from recognizer.decode import decode
+from recognizer.errors import DecodeError
+dice = random.Random(1)
+bodies = [path.read_bytes() for path in sorted(pathlib.Path(sys.argv[1]).iterdir())]
+heard = refused = 0
+for turn in range(400):
+    body = bytearray(bodies[turn % len(bodies)])
+    for _ in range(dice.choice([1, 5, 50, 500])):
+        body[dice.randrange(dice.choice([200, len(body)]))] = dice.randrange(256)
+    try:
+        heard += any(len(block) for block in decode(io.BytesIO(bytes(body)), 16_000, max_seconds=600))
+    except DecodeError:
+        refused += 1
+print(heard, refused)
+"""
+
+
+def test_damage_of_any_kind_ends_in_audio_or_in_a_sentence(tmp_path: Path) -> None:
+    """In a process of its own, because what it is afraid of is a crash."""
+    for ending in (".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a", ".webm", ".aac"):
+        rate_hz = 48_000 if ending in (".opus", ".webm") else 44_100
+        write_tune(tmp_path / f"tune{ending}", seconds=3, rate_hz=rate_hz)
+    command = [sys.executable, "-c", FUZZ, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stderr) == (0, "")
+    heard, refused = map(int, done.stdout.split())
+    assert heard > 100 and refused > 50
+
+
 def test_damaged_packets_are_skipped(tmp_path: Path) -> None:
     body = bytearray(write_tune(tmp_path / "tune.mp3", seconds=10, seed=7).read_bytes())
     rng = np.random.default_rng(0)
@@ -157,9 +200,7 @@ def test_a_truncated_file_gives_what_it_holds(tmp_path: Path) -> None:
 
 def float_wav(samples: np.ndarray) -> bytes:
     data = samples.astype("<f4").tobytes()
-    head = struct.pack(
-        "<4sI4s4sIHHIIHH", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 3, 1, 16_000, 64_000, 4, 32
-    )
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 3, 1, 16_000, 64_000, 4, 32)
     return head + struct.pack("<4sI", b"data", len(data)) + data
 
 
@@ -199,9 +240,7 @@ def test_a_rate_that_would_blow_up_is_refused() -> None:
         ("page.html", b"<!doctype html><html><body>404</body></html>" * 50, "not audio in a known format"),
     ],
 )
-def test_what_is_not_audio_is_refused_in_one_sentence(
-    tmp_path: Path, name: str, body: bytes, message: str
-) -> None:
+def test_what_is_not_audio_is_refused_in_one_sentence(tmp_path: Path, name: str, body: bytes, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(body)
     with pytest.raises(DecodeError, match=message) as caught:
