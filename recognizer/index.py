@@ -85,9 +85,7 @@ class FlatIndex:
         """See `VectorIndex.search`."""
         count = min(k, len(self))
         if queries.ndim != 2 or queries.shape[1] != self._vectors.shape[1]:
-            raise ValueError(
-                f"queries have shape {queries.shape}, expected (queries, {self._vectors.shape[1]})"
-            )
+            raise ValueError(f"queries have shape {queries.shape}, expected (queries, {self._vectors.shape[1]})")
         if count < 1 or not len(queries):
             return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
         scores, rows = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), count)

@@ -54,9 +54,7 @@ class Resampler:
 
     def _start(self, source_hz: int) -> None:
         if not MIN_RATE_HZ <= source_hz <= MAX_RATE_HZ:
-            raise DecodeError(
-                f"the audio has {source_hz} samples per second; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}"
-            )
+            raise DecodeError(f"the audio has {source_hz} samples per second; expected {MIN_RATE_HZ} to {MAX_RATE_HZ}")
         self._source_hz = source_hz
         self._stream = None
         if source_hz != self._rate_hz:

@@ -16,8 +16,6 @@ from recognizer.paths import default_catalogue_dir, default_data_dir
         ({"HOME": "/home/a"}, "/home/a/.local/share/recognizer"),
     ],
 )
-def test_the_data_directory_follows_the_environment_that_is_given(
-    environ: dict[str, str], expected: str
-) -> None:
+def test_the_data_directory_follows_the_environment_that_is_given(environ: dict[str, str], expected: str) -> None:
     assert default_data_dir(environ) == Path(expected)
     assert default_catalogue_dir(environ) == Path(expected) / "catalogue"

@@ -209,9 +209,7 @@ def test_readers_keep_their_generation_over_the_next_commit_and_follow_after_two
 
 
 def test_a_catalogue_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(
-        CatalogueError, match="there is no catalogue in .*nowhere; make one with `indexer add"
-    ):
+    with pytest.raises(CatalogueError, match="there is no catalogue in .*nowhere; make one with `indexer add"):
         Catalogue.open(tmp_path / "nowhere")
     with pytest.raises(CatalogueError, match="there is no catalogue"):
         CatalogueWriter(tmp_path / "nowhere")

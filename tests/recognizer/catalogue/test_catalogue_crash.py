@@ -74,9 +74,7 @@ BEFORE = {f"r{n}" for n in range(8)}
 AFTER = (BEFORE | {"r8", "r9"}) - {"r0", "r5"}
 
 
-@pytest.mark.parametrize(
-    "error", [PowerCut(), OSError(28, "No space left on device")], ids=["power", "disk full"]
-)
+@pytest.mark.parametrize("error", [PowerCut(), OSError(28, "No space left on device")], ids=["power", "disk full"])
 def test_the_last_good_generation_survives_a_stop_at_every_step(error: BaseException, tmp_path: Path) -> None:
     seen = set()
     count = 0

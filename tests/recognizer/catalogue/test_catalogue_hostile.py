@@ -83,9 +83,7 @@ def test_impossible_manifests_are_refused(
     published: tuple[dict[str, Any], dict[str, bytes]], change: Callable[[dict[str, Any]], None]
 ) -> None:
     body, files = published
-    assert (
-        len(CatalogueView.from_files(sealed(body), files.__getitem__).tracks) == 5
-    )  # the seal itself is right
+    assert len(CatalogueView.from_files(sealed(body), files.__getitem__).tracks) == 5  # the seal itself is right
     change(body)
     with pytest.raises(CatalogueCorrupt) as caught:
         CatalogueView.from_files(sealed(body), files.__getitem__)
@@ -215,9 +213,7 @@ def test_arrays_that_pass_their_hash_but_not_their_shape_are_refused(
         ("extra", 1),
     ],
 )
-def test_hostile_tracks_are_refused(
-    published: tuple[dict[str, Any], dict[str, bytes]], field: str, value: Any
-) -> None:
+def test_hostile_tracks_are_refused(published: tuple[dict[str, Any], dict[str, bytes]], field: str, value: Any) -> None:
     body, files = published
     entry = body["segments"][0]["files"]["tracks"]
     lines = files[entry["sha256"]].splitlines()
