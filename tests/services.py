@@ -56,9 +56,7 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 10.0, what: str 
     raise AssertionError(f"{what} did not come true within {timeout_s} s")
 
 
-def end(
-    process: subprocess.Popen[Any] | None, with_signal: int = signal.SIGTERM, timeout_s: float = 10.0
-) -> None:
+def end(process: subprocess.Popen[Any] | None, with_signal: int = signal.SIGTERM, timeout_s: float = 10.0) -> None:
     """Signal a child, wait for it, and close its pipes."""
     if process is None:
         return
@@ -189,9 +187,7 @@ class Icecast:
     def play(self, audio: Path, mount: str = "live", *, codec: str = "libmp3lame", loop: bool = True) -> Any:
         """Broadcast a file in real time at 128 kbit/s; returns ffmpeg's process, for `end`."""
         program = require("ffmpeg", "ffmpeg")
-        kind, container = {"libmp3lame": ("audio/mpeg", "mp3"), "libvorbis": ("application/ogg", "ogg")}[
-            codec
-        ]
+        kind, container = {"libmp3lame": ("audio/mpeg", "mp3"), "libvorbis": ("application/ogg", "ogg")}[codec]
         command = [
             program,
             "-nostdin",

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 
 from worker import lifeline
 
-from worker import lifeline
-
 log = logging.getLogger(__name__)
 
 RESTARTS_PER_MINUTE = 5

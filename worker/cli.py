@@ -25,7 +25,22 @@ from worker.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+# "\b" keeps the lines of the paragraph that follows.
+HELP = """Listen to feeds and recognize covers, until Ctrl-C.
+
+Feeds are read from a TOML file, or taken as they are in Redis:
+
+\b
+    [[feeds]]
+    id = "radio1"
+    source = "https://example.org/live"   # or mic, mic:NAME, a file
+    allow_private = false                 # true for addresses in your own network
+
+Several workers, on one machine or many, share the feeds of one Redis; when one dies, another takes over its feeds
+within some ten seconds and continues where it stopped.
+"""
 
 
 def default_cache_dir() -> Path:
@@ -39,7 +54,7 @@ def default_cache_dir() -> Path:
     return base / "recognizer" / "published"
 
 
-@app.command()
+@app.command(help=HELP)
 def run(
     redis_url: Annotated[
         str, typer.Option(envvar=URL_VARIABLE, help="redis://HOST:PORT/DB, rediss://… or unix:///PATH.")
@@ -56,17 +71,7 @@ def run(
     prefix: Annotated[str, typer.Option(help="Start of every Redis key.")] = DEFAULT_PREFIX,
     log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False,
 ) -> None:
-    """Listen to feeds and recognize covers, until Ctrl-C.
-
-    Feeds are read from FEEDS (TOML), or taken as they are in Redis:
-
-        [[feeds]]
-        id = "radio1"
-        source = "https://example.org/live"
-
-    Several workers, on one machine or many, share the feeds of one Redis; when one dies, another takes over its feeds
-    within ten seconds and continues where it stopped.
-    """
+    """Run the supervisor with what the command line says."""
     setup(log_json)
     configs = feed_files.load(feeds) if feeds is not None else None
     path = model or default_model_path()

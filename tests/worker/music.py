@@ -25,11 +25,11 @@ def silence(seconds: float) -> Pcm16:
     return np.zeros(round(seconds * RATE_HZ), np.int16)
 
 
-def add_tunes(directory: Path, embedder: Embedder, seeds: range) -> None:
-    """Index 45 s of each tune; work ids are ``w<seed>``."""
+def add_tunes(directory: Path, embedder: Embedder, seeds: range, seconds: float = 45) -> None:
+    """Index a piece of each tune; work ids are ``w<seed>``."""
     with CatalogueWriter(directory, embedder.contract, embedder.model_id) as writer:
         for seed in seeds:
-            a = analyse([played(45, seed)], embedder)
+            a = analyse([played(seconds, seed)], embedder)
             names = (f"r{seed}", f"w{seed}", f"Tune {seed}", "Trad.", None, None, None, f"{seed:064x}")
             writer.add(Track(*names, a.duration_s, len(a.embeddings)), a.embeddings, a.starts_s, a.pitch)
         writer.commit()
