@@ -10,7 +10,7 @@ import uvicorn
 from web.app import create_app
 from web.live import MAX_MESSAGE_BYTES
 from web.settings import Settings
-from web.sockets import bounded_protocol
+from web.sockets import ImpatientHttp, bounded_protocol
 
 HTTP_CONNECTIONS_SPARE = 200
 
@@ -54,6 +54,7 @@ def build_server(
         app,
         host=settings.host,
         port=settings.port,
+        http=ImpatientHttp,
         ws=bounded_protocol(settings.write_stall_s, count_cut),
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=20.0,

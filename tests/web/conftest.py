@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import redis
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.services import RedisServer, redis_server, wait_until
+from tests.services import RedisServer, redis_server, require, wait_until
 from tests.web.stage import Stage
 from web.server import build_server
 from web.settings import Settings
@@ -99,3 +100,47 @@ def artefacts() -> Path:
     folder = Path(__file__).parents[2] / "artefacts"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+DESKTOP = (1360, 900)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = require("chromium", "chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open an address; a page that logs an error or throws fails the test, unless told to expect lost connections."""
+    pages: list[Page] = []
+    complaints: list[str] = []
+    lossy: list[bool] = []
+
+    def note(text: str) -> None:
+        expected = (
+            "WebSocket connection" in text or "ERR_CONNECTION_REFUSED" in text or "Failed to load resource" in text
+        )
+        if not (lossy and expected):
+            complaints.append(text)
+
+    def open_page(url: str, size: tuple[int, int] = DESKTOP, *, may_lose: bool = False, **options: Any) -> Page:
+        if may_lose:
+            lossy.append(True)
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
+        page.on("console", lambda message: note(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: note(str(error)))
+        pages.append(page)
+        page.goto(url)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert complaints == []

@@ -2,65 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.services import RedisServer, redis_server, require
+from tests.services import RedisServer, redis_server
 from tests.web.conftest import RunningWeb
 from tests.web.stage import Heartbeats, Stage
 from web.settings import Settings
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
-DESKTOP, PHONE = (1360, 900), (390, 844)
+PHONE = (390, 844)
 TOKEN = "correct-horse-battery-staple"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = require("chromium", "chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open an address; a page that logs an error or throws fails the test, unless told to expect lost connections."""
-    pages: list[Page] = []
-    complaints: list[str] = []
-    lossy: list[bool] = []
-
-    def note(text: str) -> None:
-        expected = (
-            "WebSocket connection" in text or "ERR_CONNECTION_REFUSED" in text or "Failed to load resource" in text
-        )
-        if not (lossy and expected):
-            complaints.append(text)
-
-    def open_page(url: str, size: tuple[int, int] = DESKTOP, *, may_lose: bool = False, **options: Any) -> Page:
-        if may_lose:
-            lossy.append(True)
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
-        page.on("console", lambda message: note(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: note(str(error)))
-        pages.append(page)
-        page.goto(url)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-    assert complaints == []
 
 
 def shown(page: Page, text: str) -> None:
@@ -164,18 +121,6 @@ def test_a_feed_that_goes_quiet_is_called_stale_by_itself(stage, serve, visit, a
         expect(kiosk.locator("#title")).to_have_text("Old news")
 
 
-def test_the_source_reconnecting_takes_the_song_off_the_kiosk(stage, serve, visit):
-    radio = stage.feed("radio1")
-    radio.open("Interrupted", None)
-    url = serve(stage).url
-    with Heartbeats({radio: {}}) as hearts:
-        kiosk = visit(url + "/kiosk/radio1")
-        expect(kiosk.locator("#title")).to_have_text("Interrupted")
-        hearts.beats[radio] = {"state": "reconnecting"}
-        expect(kiosk.locator("#detail")).to_have_text("The source is away; connecting again")
-        expect(kiosk.locator("#title")).to_be_empty()
-
-
 def test_the_server_dies_and_comes_back(stage, serve, visit, shared_redis: RedisServer, artefacts: Path):
     radio = stage.feed("radio1", title="Radio One")
     song = radio.open("Before the fall", None)
@@ -217,36 +162,6 @@ def test_redis_dies_and_the_page_says_so(tmp_path: Path, visit):
         finally:
             web.stop()
             stage.redis.close()
-
-
-def test_the_kiosk_goes_from_listening_over_maybe_to_a_song_and_back(stage, serve, visit, artefacts: Path):
-    radio = stage.feed("radio1", title="Radio One")
-    for number in range(7):
-        radio.played(f"Song {number}", f"Artist {number}", 700 - number * 90, 650 - number * 90)
-    url = serve(stage).url + "/kiosk/radio1"
-    with Heartbeats({radio: {"level_dbfs": -12.0}}) as hearts:
-        page = visit(url, (1600, 900))
-        expect(page.locator("#lead")).to_have_text("Listening")
-        expect(page.locator("#last-songs .last-title")).to_have_text([f"Song {n}" for n in (6, 5, 4, 3, 2)])
-        assert page.locator("#level i").nth(2).bounding_box()["height"] > 60
-        page.screenshot(path=str(artefacts / "kiosk-listening.png"))
-        hearts.beats[radio] = {"maybe": True}
-        expect(page.locator("#lead")).to_have_text("Maybe…", timeout=8000)
-        expect(page.locator("#title")).to_be_empty()
-        song = radio.open("Greensleeves", "Ralph Vaughan Williams")
-        hearts.beats[radio] = {}
-        expect(page.locator("#title")).to_have_text("Greensleeves")
-        expect(page.locator("#lead")).to_have_text("This is")
-        expect(page.locator("#artist")).to_have_text("made known by Ralph Vaughan Williams")
-        expect(page.locator("#spoken")).to_have_text("This is Greensleeves, made known by Ralph Vaughan Williams")
-        expect(page.locator("#spoken")).to_have_attribute("aria-live", "polite")
-        page.screenshot(path=str(artefacts / "kiosk-song.png"))
-        radio.close(song)
-        expect(page.locator("#lead")).to_have_text("That was")
-        page.wait_for_timeout(8000)
-        expect(page.locator("#title")).to_have_text("Greensleeves")
-        expect(page.locator("#lead")).to_have_text("Listening", timeout=8000)
-        expect(page.locator("#last-songs .last-title").first).to_have_text("Greensleeves")
 
 
 def test_an_unknown_feed_and_no_feeds_explain_themselves(stage, serve, visit, artefacts: Path):
@@ -312,76 +227,3 @@ def test_a_token_is_asked_for_and_a_kiosk_link_carries_its_own(stage, serve, vis
         expect(kiosk.locator("#title")).to_have_text("For the kiosk")
         for wrong in ("/kiosk/two#token=kiosk-token-for-one", "/kiosk/one"):
             expect(visit(url + wrong).locator("#detail")).to_have_text("This screen has no access to the feed")
-
-
-def test_the_kiosk_never_flickers(stage, serve, visit):
-    """The rules themselves, second by second, in the browser that runs them."""
-    page = visit(serve(stage).url + "/kiosk/x")
-    script = """async (steps) => {
-      const { next, START } = await import("/static/kiosk_model.js");
-      let state = START;
-      return steps.map(([atMs, known]) => {
-        state = next(state, known, atMs);
-        return state.kind + (state.song ? ":" + state.song.detection_id : "");
-      });
-    }"""
-
-    def known(detections: dict[str, tuple[str, float]], *, maybe: bool = False, **more: Any) -> dict[str, Any]:
-        listed = [
-            {"detection_id": name, "state": state, "confidence": confidence, "startMs": 0}
-            for name, (state, confidence) in detections.items()
-        ]
-        view = {"state": "running", "stale": None, "heard_ms": 10**9, "maybe": maybe}
-        facts = {"linkDownMs": None, "denied": False, "redis": True, "loaded": True, "view": view, "detections": listed}
-        return {**facts, **more}
-
-    def play(*steps: tuple[float, dict[str, Any]]) -> list[str]:
-        return page.evaluate(script, json.loads(json.dumps([(at * 1000, facts) for at, facts in steps])))
-
-    a, b = {"a": ("open", 0.9)}, {"b": ("open", 0.95)}
-    both, closed = {**a, **b}, {"a": ("closed", 0.9)}
-    assert play((0, known(a)), (1, known(both)), (5, known(both)), (6.9, known(both)), (7.1, known(both))) == [
-        "song:a",
-        "song:a",
-        "song:a",
-        "song:a",
-        "song:b",
-    ], "a rival takes over only after leading for six seconds"
-    assert play((0, known(a)), (1, known(closed)), (12.9, known(closed)), (13.1, known(closed))) == [
-        "song:a",
-        "song:a",
-        "song:a",
-        "listening",
-    ], "a song is held for twelve seconds"
-    assert play((0, known(a)), (1, known(closed)), (2, known({**closed, **b}))) == ["song:a", "song:a", "song:b"]
-    assert play((0, known(a)), (1, known({"a": ("retracted", 0.9)}))) == ["song:a", "listening"]
-    assert play(
-        (0, known({}, maybe=True)), (1, known({})), (2, known({}, maybe=True)), (3.6, known({}, maybe=True))
-    ) == ["listening", "listening", "listening", "maybe"]
-    assert play((0, known({}, maybe=True)), (2, known({}, maybe=True)), (3, known({})), (6.1, known({}))) == [
-        "listening",
-        "maybe",
-        "maybe",
-        "listening",
-    ]
-    for away in ({"linkDownMs": 3001}, {"redis": False}, {"denied": True}, {"loaded": False}, {"view": None}):
-        assert play((0, known(a)), (1, known(a, **away)), (2, known(closed)))[1:] == ["offline", "listening"], away
-    assert play((0, known(a)), (1, known(a, linkDownMs=2000))) == ["song:a", "song:a"]
-
-
-def test_pages_reload_themselves_when_the_server_changes(stage, serve, visit, monkeypatch):
-    web = serve(stage)
-    page = visit(web.url + "/kiosk/x", may_lose=True)
-    expect(page.locator("#detail")).to_have_text("There is no feed with this name")
-    page.evaluate("window.before = true")
-    port = web.port
-    web.stop()
-    monkeypatch.setattr("web.live.server_version", lambda: "9.9.9+another")
-    with page.expect_event("load", timeout=20_000):
-        serve(stage, port=port)
-    assert page.evaluate("window.before") is None
-
-
-def test_reduced_motion_is_respected(stage, serve, visit):
-    page = visit(serve(stage).url + "/kiosk/x", reduced_motion="reduce")
-    assert page.evaluate("getComputedStyle(document.querySelector('#level i')).transitionDuration") in ("0s", "1e-05s")

@@ -9,6 +9,7 @@ import { Model } from "./model.js";
 const $ = (id) => document.getElementById(id);
 const feed = decodeURIComponent(location.pathname.replace(/^\/kiosk\//, ""));
 const BARS = [0.55, 0.8, 1, 0.8, 0.55];
+const RETRY_REFUSED_MS = 30_000;
 const model = new Model();
 let state = START;
 let listShown = "";
@@ -95,5 +96,9 @@ async function keepAwake() {
 document.addEventListener("visibilitychange", keepAwake);
 keepAwake();
 setInterval(render, 500);
+setInterval(() => {
+  // Nobody stands at this screen: what was refused may be allowed after a restart.
+  if (connection.state === "token" || connection.state === "refused") connection.connect();
+}, RETRY_REFUSED_MS);
 connection.connect();
 render();
