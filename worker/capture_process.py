@@ -6,6 +6,7 @@ without which it ends.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -27,7 +28,7 @@ from worker.bus import connect
 from worker.capture import Surroundings, capture
 from worker.feeds import FeedConfig
 from worker.logs import setup
-from worker.publisher import Publisher, resume_point
+from worker.publisher import Hold, Publisher, resume_point
 from worker.settings import Settings
 
 log = logging.getLogger("worker.capture_process")
@@ -37,15 +38,18 @@ HANG_S = 60.0
 UNREAD_ENTRIES = 120  # how far an unpaced file may run ahead of its worker
 EXIT_REFUSED = 3  # trying again cannot help
 EXIT_HUNG = 70
+EXIT_LOST = 75
 
 
 class CaptureProcess:
     """Runs `capture` for one feed and publishes what it delivers."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, feed: str, parent: int) -> None:
-        self._client, self._settings, self._feed, self._parent = client, settings, feed, parent
+    def __init__(self, client: redis.Redis, settings: Settings, feed: str, owner: str) -> None:
+        self._client, self._settings, self._feed = client, settings, feed
         self._keys = Keys(settings.prefix)
-        self._publisher = Publisher(client, self._keys, feed, self._health)
+        self._hold = Hold(client, self._keys, feed, owner, settings.lease_ttl_ms)
+        self._publisher = Publisher(client, self._keys, feed, self._health, self._tick)
+        self._clock: str | None = None
         self._state: tuple[str, str | None] = (StreamState.CONNECTING.value, None)
         self._level_dbfs = -120.0
         self._audio_at_ms: int | None = None
@@ -58,6 +62,8 @@ class CaptureProcess:
         """Capture until the source ends; returns the exit status."""
         resume = resume_point(self._client, self._keys, self._feed, _now_ms())
         self._clock_set = resume is not None
+        if resume is not None:
+            self._clock = cast(bytes, self._client.get(self._keys.feed(self._feed, "clock"))).decode()
         self._end_sample = resume.end_sample if resume else 0
         self._publisher.start()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
@@ -78,6 +84,8 @@ class CaptureProcess:
             self._end_if_removed()
         finally:
             self._publisher.stop(timeout_s=5.0)
+            with contextlib.suppress(redis.RedisError):
+                self._hold.let_go()
         return 0
 
     def _deliver(self, item: SourceItem) -> None:
@@ -106,14 +114,22 @@ class CaptureProcess:
         """Set the feed's clock, however long Redis takes; nothing was published before it."""
         heard_s = len(item.pcm) / self._settings.rate_hz if isinstance(item, AudioChunk) else 0.0
         started_at_ms = _now_ms() - round(heard_s * 1000)
-        clock = json.dumps({"started_at_ms": started_at_ms, "rate_hz": self._settings.rate_hz})
+        self._clock = json.dumps({"started_at_ms": started_at_ms, "rate_hz": self._settings.rate_hz})
         while True:
             try:
-                self._client.set(self._keys.feed(self._feed, "clock"), clock, nx=True)
+                self._client.set(self._keys.feed(self._feed, "clock"), self._clock, nx=True)
                 self._clock_set = True
                 return
             except redis.RedisError:
                 self._sleep(1.0)
+
+    def _tick(self) -> None:
+        """Each second, in the publisher's thread: keep the right to capture, and the clock should Redis lose it."""
+        if not self._hold.take():
+            log.error("another supervisor captures this feed now; ending", extra={"feed": self._feed})
+            os._exit(EXIT_LOST)
+        if self._clock is not None:
+            self._client.set(self._keys.feed(self._feed, "clock"), self._clock, nx=True)
 
     def _wait_for_worker(self) -> None:
         """Let an unpaced file not run further ahead than the stream keeps; live sources never come near."""
@@ -162,8 +178,6 @@ class CaptureProcess:
     def _watch(self) -> None:
         while True:
             time.sleep(1.0)
-            if lifeline.orphaned(self._parent):
-                os._exit(0)
             if time.monotonic() - self._progress_s > HANG_S:
                 log.error("nothing moved for %.0f s; ending this process", HANG_S, extra={"feed": self._feed})
                 os._exit(EXIT_HUNG)
@@ -187,21 +201,43 @@ def _level_dbfs(chunk: AudioChunk) -> float:
     return 10 * math.log10(power) if power > 1e-12 else -120.0
 
 
+def _leave_when_orphaned(parent: int) -> None:
+    while not lifeline.orphaned(parent):
+        time.sleep(1.0)
+    os._exit(0)
+
+
+def _begin(client: redis.Redis, settings: Settings, feed: str, owner: str) -> CaptureProcess:
+    """Wait for Redis, and for the right to capture this feed (another machine may be doing it)."""
+    keys = Keys(settings.prefix)
+    waiting = ""
+    while True:
+        try:
+            if Hold(client, keys, feed, owner, settings.lease_ttl_ms).take():
+                return CaptureProcess(client, settings, feed, owner)
+            reason = "another supervisor captures this feed; standing by"
+        except redis.RedisError as error:
+            reason = f"Redis is away ({error}); waiting"
+        if reason != waiting:
+            log.warning("%s", reason, extra={"feed": feed})
+            waiting = reason
+        time.sleep(1.0)
+
+
 def main() -> int:
     """Entry of the child process; settings in ``argv[1]``."""
-    settings, (feed, parent) = Settings.from_argument(sys.argv[1], "feed", "parent")
+    settings, (feed, owner, parent) = Settings.from_argument(sys.argv[1], "feed", "owner", "parent")
     lifeline.die_with_parent(parent)
     lifeline.limit(MEMORY_BYTES)
     setup(settings.log_json)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    client = connect(settings.redis_url)
-    raw = cast("bytes | None", client.hget(Keys(settings.prefix).feeds, feed))
-    if raw is None:
-        return 0
-    config = FeedConfig.from_json(feed, raw.decode())
     signal.signal(signal.SIGTERM, _on_term)
+    threading.Thread(target=_leave_when_orphaned, args=(parent,), name="lifeline", daemon=True).start()
+    client = connect(settings.redis_url)
     try:
-        return CaptureProcess(client, settings, feed, parent).run(config)
+        process = _begin(client, settings, feed, owner)
+        raw = cast("bytes | None", client.hget(Keys(settings.prefix).feeds, feed))
+        return 0 if raw is None else process.run(FeedConfig.from_json(feed, raw.decode()))
     except _Stop:
         return 0
 

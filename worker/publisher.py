@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import redis
@@ -63,6 +64,32 @@ def resume_point(client: redis.Redis, keys: Keys, feed: str, now_ms: int) -> Res
             epoch = item.epoch
             break
     return Resume(end, epoch, max(0.0, (now_ms - int(fields["started_at_ms"])) / 1000))
+
+
+class Hold:
+    """The right to capture a feed, so that two supervisors on one Redis do not both do it.
+
+    Parameters
+    ----------
+    client : redis.Redis
+    keys : Keys
+    feed : str
+    owner : str
+        The same for all captures that one supervisor starts: a restarted one need not wait for its predecessor's.
+    ttl_ms : int
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys, feed: str, owner: str, ttl_ms: int) -> None:
+        self._key, self._owner, self._ttl_ms = keys.feed(feed, "capturing"), owner, ttl_ms
+        self._script = client.register_script((Path(__file__).parent / "hold.lua").read_text())
+
+    def take(self) -> bool:
+        """Take or prolong it; False while another owner has it."""
+        return bool(self._script(keys=[self._key], args=[self._owner, self._ttl_ms]))
+
+    def let_go(self) -> None:
+        """Let another owner have it at once."""
+        self._script(keys=[self._key], args=[self._owner, 0])
 
 
 class Buffer:
@@ -128,10 +155,19 @@ class Publisher:
     feed : str
     health : callable
         Returns the JSON-able health of the capture; called each second.
+    on_tick : callable, optional
+        Called each second while Redis answers, from the same thread, before anything is sent after an outage.
     """
 
-    def __init__(self, client: redis.Redis, keys: Keys, feed: str, health: Callable[[], dict[str, Any]]) -> None:
-        self._client, self._keys, self._feed, self._health = client, keys, feed, health
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        feed: str,
+        health: Callable[[], dict[str, Any]],
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client, self._keys, self._feed, self._health, self._on_tick = client, keys, feed, health, on_tick
         self._audio = keys.feed(feed, "audio")
         number, _ = last_entry(client, keys, feed)
         self._buffer = Buffer(number)
@@ -171,10 +207,13 @@ class Publisher:
                 batch = self._buffer.batch()
                 stopping = self._stopping
             try:
+                due = time.monotonic() >= next_health_s
+                if due or not self._connected:
+                    self._on_tick()
                 if not self._connected:
                     self._reconnect()
                 self._send(batch)
-                if time.monotonic() >= next_health_s:
+                if due:
                     health = json.dumps(self._health())
                     self._client.set(self._keys.feed(self._feed, "capture"), health, ex=HEALTH_TTL_S)
                     next_health_s = time.monotonic() + HEALTH_S

@@ -55,8 +55,8 @@ class Supervisor:
         self._captures: dict[str, tuple[str, Child]] = {}
         self._finished: dict[str, tuple[str, StreamState, str]] = {}
         self._reachable_since_s: float | None = None
-        name = f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
-        self._lines = [self._line(f"{name}-{number}") for number in range(processes)]
+        self._name = f"{socket.gethostname()}-{uuid.uuid4().hex[:6]}"
+        self._lines = [self._line(f"{self._name}-{number}") for number in range(processes)]
 
     def _line(self, worker: str) -> Child:
         argument = self._settings.argument(worker=worker, parent=os.getpid())
@@ -139,7 +139,7 @@ class Supervisor:
             return
         if not self._prepare(feed, config):
             return
-        argument = self._settings.argument(feed=feed, parent=os.getpid())
+        argument = self._settings.argument(feed=feed, owner=self._name, parent=os.getpid())
         child = Child(f"capture {feed}", "worker.capture_process", argument, self._settings.environment())
         self._captures[feed] = (config, child)
         log.info("capture started", extra={"feed": feed})

@@ -27,16 +27,18 @@ def wav(tmp_path) -> Path:
 
 
 def settings(server, keys) -> Settings:
-    return Settings(server.url, model="unused", rate_hz=RATE_HZ, cache_dir="unused", prefix=keys.prefix)
+    return Settings(
+        server.url, model="unused", rate_hz=RATE_HZ, cache_dir="unused", prefix=keys.prefix, lease_ttl_ms=2000
+    )
 
 
 def configure(client, keys, feed="a", **fields):
     client.hset(keys.feeds, feed, json.dumps({"title": feed, **fields}))
 
 
-def spawn(server, keys, feed="a", parent=None):
+def spawn(server, keys, feed="a", parent=None, owner="me"):
     chosen = settings(server, keys)
-    argument = chosen.argument(feed=feed, parent=os.getpid() if parent is None else parent)
+    argument = chosen.argument(feed=feed, owner=owner, parent=os.getpid() if parent is None else parent)
     return subprocess.Popen([sys.executable, "-m", "worker.capture_process", argument], env=chosen.environment())
 
 
@@ -138,8 +140,8 @@ def test_it_does_not_outlive_its_parent(server, client, keys, wav):
 import subprocess, sys, os, time
 from worker.settings import Settings
 s = Settings({server.url!r}, "m", {RATE_HZ}, "c", {keys.prefix!r})
-p = subprocess.Popen([sys.executable, "-m", "worker.capture_process", s.argument(feed="a", parent=os.getpid())],
-                     env=s.environment())
+argument = s.argument(feed="a", owner="x", parent=os.getpid())
+p = subprocess.Popen([sys.executable, "-m", "worker.capture_process", argument], env=s.environment())
 print(p.pid, flush=True)
 time.sleep(60)
 """
@@ -149,6 +151,40 @@ time.sleep(60)
     wait_until(lambda: client.xlen(keys.feed("a", "audio")) >= 2, 20)
     end(middle, signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{child}").exists() or "Z" in status(child), 10, "the child's end")
+
+
+@pytest.mark.slow
+def test_two_supervisors_do_not_capture_one_feed_twice(server, client, keys, wav):
+    configure(client, keys, source=str(wav))
+    first = spawn(server, keys, owner="one")
+    wait_until(lambda: client.xlen(keys.feed("a", "audio")) >= 3, 20)
+    second = spawn(server, keys, owner="two")
+    time.sleep(3.5)
+    assert second.poll() is None, "it stands by"
+    epochs = {item.epoch for item in items(client, keys) if isinstance(item, AudioChunk)}
+    assert epochs == {0}
+    end(first, signal.SIGKILL)
+    wait_until(lambda: any(i.epoch == 1 for i in items(client, keys) if isinstance(i, AudioChunk)), 20)
+    end(second)
+    assert assert_complete(items(client, keys)) >= 4 * RATE_HZ
+
+
+@pytest.mark.slow
+def test_a_capture_waits_for_redis_and_heals_an_emptied_one(server, client, keys, wav):
+    configure(client, keys, source=str(wav))
+    config = client.hget(keys.feeds, "a")
+    server.kill()
+    process = spawn(server, keys)
+    time.sleep(2)
+    assert process.poll() is None
+    server.start()
+    wait_until(lambda: client.xlen(keys.feed("a", "audio")) >= 3, 20)
+    clock = client.get(keys.feed("a", "clock"))
+    client.flushall()
+    client.hset(keys.feeds, "a", config)
+    wait_until(lambda: client.get(keys.feed("a", "clock")) == clock, 20)
+    wait_until(lambda: client.xlen(keys.feed("a", "audio")) >= 3, 20)
+    end(process)
 
 
 def status(pid):
