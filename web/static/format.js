@@ -31,6 +31,8 @@ const REASON_WORDS = {
   no_longer_heard: "no longer heard",
   source_ended: "source ended",
   overtaken: "another song took over",
+  next_work: "the next song began",
+  gap: "the audio was lost",
 };
 
 /** "0:07", "12:34", "1:02:03" from milliseconds. */
