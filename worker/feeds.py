@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import SourceError, UsageError
-from recognizer.profiles import profile
 from worker.sources import SourceOptions, kind_of
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -93,9 +92,8 @@ class FeedConfig:
                 raise UsageError(f"feed {feed!r}: {name} is {value!r}, expected a {TYPES[name][0].__name__}")
         config = cls(feed, **{"title": feed, **fields})
         try:
-            profile(config.mode)
             kind = kind_of(config.source)
-        except (SourceError, UsageError) as error:
+        except SourceError as error:
             raise UsageError(f"feed {feed!r}: {error}") from error
         if kind == "stdin":
             raise UsageError(f"feed {feed!r}: standard input cannot be a feed; use recognizer listen -")
@@ -125,7 +123,15 @@ def parse(text: str) -> list[FeedConfig]:
 
 
 def _from_table(table: dict[str, Any]) -> FeedConfig:
-    return FeedConfig.from_fields(table.get("id"), {k: v for k, v in table.items() if k != "id"})
+    # Here and not above: captures read configurations too, and have no use for the index that profiles bring along.
+    from recognizer.profiles import profile
+
+    config = FeedConfig.from_fields(table.get("id"), {k: v for k, v in table.items() if k != "id"})
+    try:
+        profile(config.mode)
+    except UsageError as error:
+        raise UsageError(f"feed {config.id!r}: {error}") from error
+    return config
 
 
 def load(path: Path) -> list[FeedConfig]:

@@ -24,6 +24,7 @@ READ_ENTRIES = 16
 BLOCK_MS = 500
 KEEP_S = 2.0  # between heartbeats, lease renewals and looks at the roster; less when leases are short
 REMOVED_IDLE_S = 10.0
+REFUSED_S = 60.0
 RETRY_CAP_S = 5.0
 REMOVED_PARTS = ("audio", "state", "status", "capture", "clock", "config", "open")
 
@@ -66,6 +67,7 @@ class LineWorker:
         self._max_feeds, self._about = max_feeds, about
         self._roster = Roster(bus)
         self._held: dict[str, LeasedFeed] = {}
+        self._refused: dict[str, float] = {}  # feed → when it may be tried again
         self._keep_s = min(KEEP_S, bus.lease_ttl_ms / 4000)
         self._kept_s = self._renewed_s = float("-inf")
         self._unsure = False  # whether the lines in memory may differ from what Redis holds
@@ -208,7 +210,7 @@ class LineWorker:
     def _take(self, feed: str) -> bool:
         """Try to lease a feed that has something to do."""
         clock = self._bus.clock(feed)
-        if clock is None:
+        if clock is None or self._refused.get(feed, 0.0) > time.monotonic():
             return False
         state = self._bus.load(feed)
         if state.ended and not self._bus.read({feed: state.cursor}, 1, 1):
@@ -216,7 +218,15 @@ class LineWorker:
         lease = self._bus.acquire(feed)
         if lease is None:
             return False
-        self._held[feed] = LeasedFeed(self._bus, lease, clock, self._make_line)
+        try:
+            self._held[feed] = LeasedFeed(self._bus, lease, clock, self._make_line)
+        except redis.RedisError:
+            raise
+        except Exception:
+            log.exception("the feed cannot be worked on; next try in %.0f s", REFUSED_S, extra={"feed": feed})
+            self._refused[feed] = time.monotonic() + REFUSED_S
+            self._bus.release(lease)
+            return False
         log.info("leased (token %d)", lease.token, extra={"feed": feed})
         return True
 

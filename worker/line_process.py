@@ -42,7 +42,10 @@ def line_factory(client: redis.Redis, keys: Keys, embedder: Embedder) -> LineFac
         raw = cast("bytes | None", client.hget(keys.feeds, clock.feed))
         chosen = default_profile()
         if raw is not None:
-            chosen = profile(FeedConfig.from_json(clock.feed, raw.decode()).mode)
+            try:
+                chosen = profile(FeedConfig.from_json(clock.feed, raw.decode()).mode)
+            except UsageError as error:
+                log.error("%s; using the profile %s", error, chosen.name, extra={"feed": clock.feed})
         return FeedLine(clock, embedder.contract, blob, chosen)
 
     return make

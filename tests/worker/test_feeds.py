@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from recognizer.errors import UsageError
@@ -78,6 +81,12 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="cannot be read"):
         load(tmp_path / "binary.toml")
+
+
+def test_captures_do_not_carry_the_index_along():
+    script = "import sys, worker.capture_process; print({'faiss', 'onnxruntime', 'av'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", '{"title": "x"}', '{"source": "mic", "x": 1}'])

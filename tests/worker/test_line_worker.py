@@ -12,6 +12,7 @@ import time
 import pytest
 
 import worker.line
+from recognizer.events import FeedClock
 from recognizer.timeline import SourceEnd, SourceGap, SourceState, StreamState
 from recognizer.wire import encode_item
 from tests.services import end, wait_until
@@ -184,6 +185,39 @@ def test_an_entry_that_kills_every_worker_is_skipped(server, client, keys):
     gaps = [event["data"] for event in published(client, keys, "bad") if event["type"] == "stream.gap"]
     assert gaps
     assert all(5000 <= gap["start_ms"] and gap["end_ms"] <= 8000 for gap in gaps)
+
+
+def test_a_feed_that_cannot_be_worked_on_leaves_the_others_alone(client, keys):
+    fill(client, keys, "bad", PROGRAMME)
+    fill(client, keys, "good", PROGRAMME)
+    client.hset(keys.feed("bad", "state"), mapping={"cursor": "3-0", "blob": b"{"})
+
+    def make(clock, blob):
+        if clock.feed == "bad":
+            raise RuntimeError("no line for this one")
+        return CountingLine(clock, blob)
+
+    with Running(LineWorker(Bus(client, keys, "w", 2_000), CountingEmbedder(), no_view, make)):
+        wait_until(ended(client, keys, "good"))
+    assert published(client, keys, "good") == undisturbed("good", PROGRAMME)
+    assert client.get(keys.feed("bad", "lease")) is None
+
+
+def test_a_state_that_cannot_be_read_starts_afresh_and_closes_what_was_open(client, keys):
+    fill(client, keys, "a", PROGRAMME)
+    opened = FeedClock("a", RATE_HZ, 0).envelope(
+        "detection.opened", "d1-1", 0,
+        {"detection_id": "d1", "revision": 1, "state": "open", "start_ms": 500, "end_ms": None, "end_time": None},
+    )  # fmt: skip
+    client.hset(keys.feed("a", "state"), mapping={"cursor": "0-0", "blob": b"\xff not a state"})
+    client.hset(keys.feed("a", "open"), "d1", json.dumps(opened))
+    with Running(make_worker(client, keys)):
+        wait_until(ended(client, keys, "a"))
+    closed, *rest = published(client, keys, "a")
+    assert (closed["type"], closed["id"], closed["data"]["close_reason"]) == ("detection.closed", "d1-2", "line_reset")
+    assert closed["data"]["end_ms"] == 500
+    assert rest == undisturbed("a", PROGRAMME)
+    assert client.hlen(keys.feed("a", "open")) == 0
 
 
 def test_malformed_entries_are_passed_over(client, keys):
