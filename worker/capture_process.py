@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 import redis
@@ -74,6 +74,7 @@ class CaptureProcess:
                 config.source, self._settings.rate_hz, config.options(), resume=resume, surroundings=world
             ):
                 self._progress_s = time.monotonic()
+                _stop_if_asked()
                 self._deliver(item)
                 if unpaced:
                     self._wait_for_worker()
@@ -173,6 +174,7 @@ class CaptureProcess:
         until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0:
             time.sleep(min(1.0, left_s))
+            _stop_if_asked()
             self._progress_s = time.monotonic()
 
     def _watch(self) -> None:
@@ -187,9 +189,19 @@ class _Stop(BaseException):
     """SIGTERM arrived."""
 
 
-def _on_term(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Stop
+_stopping = threading.Event()
+
+
+def _on_term(*_: object) -> None:
+    if not _stopping.is_set():
+        _stopping.set()
+        raise _Stop
+
+
+def _stop_if_asked() -> None:
+    """Raise again what a library may have swallowed."""
+    if _stopping.is_set():
+        raise _Stop
 
 
 def _now_ms() -> int:

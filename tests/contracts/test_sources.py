@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +153,18 @@ def test_standard_input_that_is_no_audio_is_not_guessed(tmp_path):
     command = [sys.executable, "-c", CHECK, "-", "16000", "1"]
     done = subprocess.run(command, input=b"hello, this is text", capture_output=True, timeout=30)
     assert b"for raw s16le PCM give its sample rate" in done.stderr
+
+
+def test_ctrl_c_while_waiting_for_standard_input(tmp_path):
+    script = CHECK.replace("pcm = np.conc", "print('ended', flush=True)\npcm = np.conc")
+    command = [sys.executable, "-c", script, "-", "16000", "60"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(tone(tmp_path / "tone.wav").read_bytes()[:200_000])
+    process.stdin.flush()
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert err.count(b"Traceback") == 1, "the script's own"
+    assert b"KeyboardInterrupt" in err
+    assert out == b""

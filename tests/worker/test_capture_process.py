@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.services import end, wait_until, write_wav
 from tests.worker.counting import RATE_HZ
 from worker.capture_process import EXIT_REFUSED
 from worker.settings import Settings
+from worker.sources.stdin import wav_header
 
 
 @pytest.fixture
@@ -36,10 +38,12 @@ def configure(client, keys, feed="a", **fields):
     client.hset(keys.feeds, feed, json.dumps({"title": feed, **fields}))
 
 
-def spawn(server, keys, feed="a", parent=None, owner="me"):
+def spawn(server, keys, feed="a", parent=None, owner="me", **options):
     chosen = settings(server, keys)
     argument = chosen.argument(feed=feed, owner=owner, parent=os.getpid() if parent is None else parent)
-    return subprocess.Popen([sys.executable, "-m", "worker.capture_process", argument], env=chosen.environment())
+    return subprocess.Popen(
+        [sys.executable, "-m", "worker.capture_process", argument], env=chosen.environment(), **options
+    )
 
 
 def items(client, keys: Keys, feed="a"):
@@ -128,6 +132,31 @@ def test_a_removed_feed_is_ended_on_its_timeline(server, client, keys, wav):
     last = items(client, keys)[-1]
     assert isinstance(last, SourceEnd)
     assert last.reason == "feed removed"
+
+
+def test_sigterm_during_a_read_is_quiet_and_quick(server, client, keys):
+    from tests.worker.scripted import serve
+
+    release = threading.Event()
+
+    def stalling(path, connection):
+        size = 60 * RATE_HZ * 2
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: audio/wav\r\n\r\n" + wav_header(RATE_HZ, 1))
+        connection.sendall(np.zeros(size // 20, np.int16).tobytes())
+        release.wait(30)
+
+    with serve(stalling) as radio:
+        configure(client, keys, source=radio.url(), allow_private=True)
+        process = spawn(server, keys, stderr=subprocess.PIPE)
+        wait_until(lambda: client.xlen(keys.feed("a", "audio")) >= 3, 20)
+        time.sleep(1)
+        began_s = time.monotonic()
+        process.terminate()
+        _, logged = process.communicate(timeout=20)
+        release.set()
+    assert process.returncode == 0
+    assert time.monotonic() - began_s < 4
+    assert b"Traceback" not in logged
 
 
 def test_it_does_not_outlive_its_parent(server, client, keys, wav):

@@ -42,6 +42,13 @@ def mp3(tmp_path_factory) -> bytes:
     return (folder / "a.mp3").read_bytes()
 
 
+@pytest.fixture(autouse=True)
+def no_noise(capfd):
+    """Failures are raised; nothing is written past us by the decoder's callbacks."""
+    yield
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def read(url, options=LOCAL, limit_s=None):
     """Samples of a source up to its end or ``limit_s``."""
     parts, samples = [], 0

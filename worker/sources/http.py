@@ -29,7 +29,7 @@ class Body(io.RawIOBase):
         self._metaint = fetched.metaint
         self._until_metadata = fetched.metaint
         self._without_audio = 0
-        self.error: SourceError | None = None
+        self.error: BaseException | None = None
 
     def readable(self) -> bool:
         """Always."""
@@ -40,20 +40,23 @@ class Body(io.RawIOBase):
         self._without_audio = 0
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes as soon as there are any; empty at the end."""
+        """At most ``size`` bytes as soon as there are any; empty at the end and after a failure (see ``error``)."""
         try:
-            if self._without_audio > SILENT_BYTES:
-                raise invalid(f"{SILENT_BYTES} bytes held no audio", retryable=True)
-            if self._metaint and not self._until_metadata:
-                self._skip_metadata()
-            limit = self._until_metadata if self._metaint else 65_536
-            data = self._response.read1(limit if size < 0 else min(size, limit))
-        except SourceError as error:
-            self.error = error
-            raise
+            return b"" if self.error is not None else self._read_some(size)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.error = SourceError(f"the connection broke ({str(error) or type(error).__name__})")
-            raise self.error from error
+        except BaseException as error:
+            # Kept for whoever asked for audio: raised here it would have to pass through the decoder's C code.
+            self.error = error
+        return b""
+
+    def _read_some(self, size: int) -> bytes:
+        if self._without_audio > SILENT_BYTES:
+            raise invalid(f"{SILENT_BYTES} bytes held no audio", retryable=True)
+        if self._metaint and not self._until_metadata:
+            self._skip_metadata()
+        limit = self._until_metadata if self._metaint else 65_536
+        data = self._response.read1(limit if size < 0 else min(size, limit))
         self._until_metadata -= len(data) if self._metaint else 0
         self._without_audio += len(data)
         return data
