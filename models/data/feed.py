@@ -1,0 +1,82 @@
+"""Batches for the trainer: made ahead by low-priority processes where there is time, else on the spot.
+
+With no helper every run sees the same batches in the same order. With helpers the batches are still drawn from the
+seed, but which of them arrive first depends on the machine's load.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.data.manifest import Entry
+from models.data.store import ScoreStore
+from models.data.views import Corpus, Recipe, batch
+from models.settings import Data
+
+_NICENESS = 15
+_AHEAD = 12
+_PATIENCE_S = 5.0
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+
+
+def corpus_of(entries: list[Entry], settings: Data) -> Corpus:
+    """The corpus that a configuration describes."""
+    return Corpus(entries, ScoreStore(Path(settings.store)), settings.weights)
+
+
+def recipe_of(settings: Data) -> Recipe:
+    """The recipe that a configuration describes."""
+    return replace(Recipe(), group=settings.group, human=settings.human)
+
+
+def batches(entries: list[Entry], settings: Data, seed: int, first: int, last: int) -> Iterator[Batch]:
+    """Yield (views uint8 (2 * works, frames, bins), work numbers int64 (works,)) for steps ``first`` to ``last``."""
+    corpus, recipe = corpus_of(entries, settings), recipe_of(settings)
+    context = multiprocessing.get_context("spawn")
+    made = context.Queue(_AHEAD)
+    helpers = [
+        context.Process(target=_help, args=(made, entries, settings, (seed, 1 + n), first), daemon=True)
+        for n in range(settings.helpers)
+    ]
+    for helper in helpers:
+        helper.start()
+    try:
+        for number in range(first, last):
+            try:
+                yield made.get_nowait()
+            except queue.Empty:
+                yield batch(corpus, recipe, settings.works_per_batch, (seed, 0, number))
+    finally:
+        for helper in helpers:
+            helper.terminate()
+
+
+def _help(
+    made: multiprocessing.Queue[Batch], entries: list[Entry], settings: Data, seed: tuple[int, int], first: int
+) -> None:
+    """Fill the queue for as long as the trainer lives."""
+    os.nice(max(0, _NICENESS - os.nice(0)))
+    corpus, recipe = corpus_of(entries, settings), recipe_of(settings)
+    trainer = multiprocessing.parent_process()
+    number = first
+    while True:
+        ready = batch(corpus, recipe, settings.works_per_batch, (*seed, number))
+        number += 1
+        while True:
+            # A trainer that is killed cannot end its helpers: they look for it themselves.
+            if trainer is None or not trainer.is_alive():
+                made.cancel_join_thread()
+                return
+            try:
+                made.put(ready, timeout=_PATIENCE_S)
+                break
+            except queue.Full:
+                continue

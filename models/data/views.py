@@ -1,0 +1,202 @@
+"""Batches of view pairs, drawn from a corpus of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from models.data.anchors import Doubles, anchors
+from models.data.arrange import Notes, excerpt, perform, together
+from models.data.harmony import SEGMENT_BEATS, Chords, harmonise
+from models.data.hear import BINS, FPS, Roll, hear, stray_notes
+from models.data.manifest import Entry
+from models.data.score import MELODY, Score
+from models.data.store import ScoreStore
+from models.data.style import Style, draw_style
+
+_FEWEST_NOTES = 10
+_LOOP_BELOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How pairs are drawn.
+
+    Attributes
+    ----------
+    frames : int
+        Length of a view in frames of 1 / `models.data.hear.FPS` seconds.
+    group : int
+        Works that share the two styles of their pairs.
+    human : float
+        Probability of taking two human-made versions of a work that has them.
+    tempo_spread : float
+        Standard deviation of the log tempo of each view, cut at a factor of 1.4.
+    jitter_s : float
+        Largest offset between the middles of the two views.
+    """
+
+    frames: int = 20 * FPS
+    group: int = 8
+    human: float = 0.75
+    tempo_spread: float = 0.16
+    jitter_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Where to look: a score and the beat in the middle of the view."""
+
+    score: Score
+    chords: Chords
+    centre: float
+    beat_s: float
+
+
+@dataclass(slots=True)
+class Corpus:
+    """Works of one split.
+
+    Parameters
+    ----------
+    entries : list of Entry
+        Files; those missing from the store are passed over.
+    store : ScoreStore
+    weights : mapping of str to float
+        Relative share of a work by its collection (default 1).
+    """
+
+    entries: list[Entry]
+    store: ScoreStore
+    weights: Mapping[str, float] = field(default_factory=dict)
+    works: list[list[str]] = field(init=False)
+    share: npt.NDArray[np.float64] = field(init=False)
+    _chords: dict[str, Chords] = field(init=False, default_factory=dict)
+    _anchors: dict[tuple[str, str], Doubles] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        by_work: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.path in self.store:
+                by_work.setdefault(entry.work_id, []).append(entry)
+        self.works = [[e.path for e in files] for files in by_work.values()]
+        share = np.array([max(self.weights.get(e.collection, 1.0) for e in files) for files in by_work.values()])
+        self.share = share / share.sum()
+
+    def chords(self, path: str) -> Chords:
+        """Chords of one score, worked out once."""
+        if path not in self._chords:
+            self._chords[path] = harmonise(self.store[path])
+        return self._chords[path]
+
+    def anchors(self, a: str, b: str) -> Doubles:
+        """Matching passages of two scores, worked out once."""
+        if (a, b) not in self._anchors:
+            self._anchors[a, b] = anchors(self.store[a], self.store[b])
+        return self._anchors[a, b]
+
+
+def batch(
+    corpus: Corpus, recipe: Recipe, works: int, seed: tuple[int, ...]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """One batch of pairs; equal seeds give equal batches.
+
+    Returns
+    -------
+    uint8 array, shape (2 * works, frames, BINS)
+        Salience times 255; row ``i`` and row ``works + i`` are views of one work.
+    int64 array, shape (works,)
+        Positions of the works in ``corpus.works``, all different.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(corpus.works), works, replace=False, p=corpus.share)
+    rolls = np.zeros((2, works, recipe.frames, BINS), np.uint8)
+    styles: list[Style] = []
+    for i, work in enumerate(chosen):
+        if i % recipe.group == 0:
+            styles = [draw_style(rng), draw_style(rng)]
+        for side, passage in enumerate(draw_pair(corpus, corpus.works[int(work)], recipe, rng)):
+            rolls[side, i] = np.round(view(passage, styles[side], recipe.frames, rng) * 255)
+    return rolls.reshape(2 * works, recipe.frames, BINS), chosen.astype(np.int64)
+
+
+def draw_pair(corpus: Corpus, files: list[str], recipe: Recipe, rng: np.random.Generator) -> tuple[Passage, Passage]:
+    """Two passages that are the same place of one work, from two human-made versions where there are any."""
+    a = b = files[int(rng.integers(len(files)))]
+    found: Doubles = np.zeros((0, 3))
+    if len(files) > 1 and rng.random() < recipe.human:
+        b = files[(files.index(a) + int(rng.integers(1, len(files)))) % len(files)]
+        found = corpus.anchors(a, b)
+    if not len(found):
+        b = a
+    first = corpus.store[a]
+    base_s = min(max(first.beat_s * float(np.exp(rng.normal(0, 0.15))), 0.25), 1.2)
+    tempo = np.exp(np.clip(rng.normal(0, recipe.tempo_spread, 2), -0.336, 0.336))
+    if len(found):
+        at_a, at_b, ratio = found[int(rng.integers(len(found)))]
+        shift_s = rng.uniform(-8, 8)
+        at_a, at_b = at_a + shift_s / base_s, at_b + shift_s / base_s * ratio
+    else:
+        at_a = at_b = _centre(first, base_s * recipe.frames / FPS / 20, rng)
+        ratio = 1.0
+    jitter = rng.uniform(-0.5, 0.5, 2) * recipe.jitter_s
+    beat_a, beat_b = base_s * float(tempo[0]), base_s * float(tempo[1]) / ratio
+    return (
+        Passage(first, corpus.chords(a), float(at_a + jitter[0] / beat_a), beat_a),
+        Passage(corpus.store[b], corpus.chords(b), float(at_b + jitter[1] / beat_b), beat_b),
+    )
+
+
+def _centre(score: Score, beat_s: float, rng: np.random.Generator) -> float:
+    """A beat around which the tune is heard."""
+    margin = min(8.0 / beat_s, score.beats / 2)
+    tune = score.onset[score.role == MELODY]
+    centre = 0.0
+    for _ in range(6):
+        centre = float(rng.uniform(margin, max(margin, score.beats - margin)))
+        if np.count_nonzero(np.abs(tune - centre) * beat_s < 9) >= _FEWEST_NOTES:
+            break
+    return centre
+
+
+def view(passage: Passage, style: Style, frames: int, rng: np.random.Generator) -> Roll:
+    """Play and hear one passage in a key and a tempo curve of its own.
+
+    Returns
+    -------
+    float32 array, shape (frames, BINS), in [0, 1]
+    """
+    seconds = frames / FPS
+    notes = together([play(passage, style, seconds, rng), stray_notes(style, seconds, rng)])
+    return hear(notes, frames, style, passage.beat_s, rng)
+
+
+def play(passage: Passage, style: Style, seconds: float, rng: np.random.Generator) -> Notes:
+    """Perform one passage in a random key; notes in seconds from the beginning of the view."""
+    score, beat_s = passage.score, passage.beat_s
+    start = passage.centre - seconds / beat_s / 2
+    grid = np.floor(start / SEGMENT_BEATS) * SEGMENT_BEATS
+    beats = seconds / beat_s + 2 * SEGMENT_BEATS
+    loop = np.ceil(score.beats / 4) * 4 if score.beats * beat_s < _LOOP_BELOW_S and rng.random() < 0.9 else None
+    segment = np.arange(int(np.ceil(beats / SEGMENT_BEATS))) + int(grid / SEGMENT_BEATS)
+    wrapped = segment % max(1, int(loop / SEGMENT_BEATS)) if loop else segment
+    chords = passage.chords[np.clip(wrapped, 0, len(passage.chords) - 1)]
+    notes = perform(excerpt(score, grid, grid + beats, loop), chords, style, beats, rng)
+    # Where the score has ended (or not begun) no accompaniment plays on.
+    at = notes.onset + grid
+    notes = notes.pick((at >= -2) & (at < score.beats + 2) if loop is None else at >= -2)
+    played = _in_seconds(notes, grid - start, beat_s, rng)
+    shift = int(rng.integers(-6, 7))
+    return Notes(played.onset, played.duration, played.pitch + shift, played.level, played.melody)
+
+
+def _in_seconds(notes: Notes, lead_beats: float, beat_s: float, rng: np.random.Generator) -> Notes:
+    """Beats to seconds along a gently bending tempo (up to 6 % faster or slower)."""
+    onset = (notes.onset + lead_beats) * beat_s
+    period_s = rng.uniform(6, 20)
+    bend = abs(rng.normal(0, 0.03)) * period_s / (2 * np.pi)
+    onset = onset + min(bend, 0.06 * period_s / (2 * np.pi)) * np.sin(2 * np.pi * (onset / period_s + rng.random()))
+    return Notes(onset, notes.duration * beat_s, notes.pitch, notes.level, notes.melody)

@@ -1,0 +1,1 @@
+"""Networks: audio to pitch salience, pitch salience to one embedding."""

@@ -1,0 +1,54 @@
+"""The whole network as the contract wants it: PCM and past features in; features, pitch and embedding out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.nets.embedding import CLASSES, OCTAVES, EmbeddingConfig, EmbeddingNet
+from models.nets.salience import SalienceConfig, SalienceNet
+from recognizer.contract import ModelContract
+
+WINDOW_STEPS = 10
+INDEX_HOP_STEPS = 2
+STEP_SAMPLES = 32000
+FRAMES_PER_STEP = 16
+PITCH_FRAMES_PER_STEP = 8
+
+
+class RecognizerNet(nn.Module):
+    """Front end and embedding in a row.
+
+    The features kept between steps are the salience itself, 84 bins at 8 frames/s; the pitch sequence is that
+    salience summed over octaves, at 4 frames/s.
+    """
+
+    def __init__(self, front: SalienceNet, embedding: EmbeddingNet) -> None:
+        super().__init__()
+        self.front = front
+        self.embedding = embedding
+
+    def forward(self, pcm: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Shapes as in `recognizer.contract`."""
+        features = torch.sigmoid(self.front(pcm))
+        pairs = torch.unflatten(features, 1, (-1, FRAMES_PER_STEP // PITCH_FRAMES_PER_STEP)).mean(2)
+        pitch = torch.unflatten(pairs, 2, (OCTAVES, CLASSES)).sum(2)
+        return features, pitch, self.embedding(torch.cat([past, features], 1))
+
+
+def contract(name: str, front: SalienceConfig, embedding: EmbeddingConfig) -> ModelContract:
+    """What callers of this network must know."""
+    return ModelContract(
+        name=name,
+        sample_rate_hz=16000,
+        step_samples=STEP_SAMPLES,
+        context_samples=front.context_samples,
+        window_steps=WINDOW_STEPS,
+        index_hop_steps=INDEX_HOP_STEPS,
+        frames_per_step=FRAMES_PER_STEP,
+        feature_dim=OCTAVES * CLASSES,
+        pitch_frames_per_step=PITCH_FRAMES_PER_STEP,
+        pitch_bins=CLASSES,
+        dimension=embedding.dimension,
+        calibration={},
+    )
