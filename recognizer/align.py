@@ -1,10 +1,13 @@
-"""Local alignment of low-rate pitch sequences: is this stretch of audio the same music as that reference, and where?
+"""Local alignment of low-rate pitch sequences: is this audio the same music as that reference, and where?
 
-Qmax (Serrà, Serra & Andrzejak 2009, "Cross recurrence quantification for cover song identification") over the
-sequences that the model returns: each frame is stacked with its neighbours, every query frame is compared with every
-reference frame in a few candidate transpositions, the comparison is thresholded so that only mutual near neighbours
-count, and the longest gap-tolerant diagonal is found. The path may move 1:1, 2:1 or 1:2, so tempo ratios from 0.5 to
-2 are followed.
+In the family of Qmax (Serrà, Serra & Andrzejak 2009, "Cross recurrence quantification for cover song
+identification"): each frame is stacked with its neighbours, every query frame is compared with every reference frame
+in a few likely transpositions, and the best gap-tolerant diagonal is found. The path may move 1:1, 2:1 or 1:2, so
+tempo ratios from 0.5 to 2 are followed.
+
+Where Qmax counts mutual near neighbours, a cell here is worth how far its similarity stands out among its row *and*
+its column, in standard deviations, less an offset. Chance cells are worth less than nothing on average, so that
+chance paths stay short however long the sequences are; exact repetitions are worth more than vague likeness.
 
 Every recurrence depends on earlier rows only, so one row of all references and transpositions is computed at once;
 where the path began travels along with its score, so no traceback is needed.
@@ -16,13 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from recognizer.step import Floats
 
-_SHIFT = 20  # bits for a path's start: 60 s at 4 frames/s against 70 minutes
+_TEMPO_FRAMES = 24  # a shorter path does not tell the tempo
 _SAMPLE = 4  # every so many-th query frame helps to choose the transpositions
-_UNITS = 4  # score units per match; 4 * 512 frames < 2 ** 11 keeps a cell within 31 bits
+_UNITS = 16  # resolution of a cell's worth
+_SPREAD_FLOOR = 0.05  # cosine: differences smaller than this do not stand out
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +36,19 @@ class AlignSettings:
     ----------
     stack : int
         Frames compared together.
-    neighbours : float
-        Fraction of the other sequence that counts as near, in either direction.
+    offset : float
+        Standard deviations by which a cell must stand out to be worth anything.
+    least, most : float
+        Bounds of a cell's worth.
     transpositions : int
         Candidate transpositions tried per reference, likeliest first.
-    gap : float
-        Cost of a mismatch on the path, in matches; a multiple of 1/4.
     """
 
-    stack: int = 4
-    neighbours: float = 0.1
+    stack: int = 8
+    offset: float = 1.2
+    least: float = -1.0
+    most: float = 2.0
     transpositions: int = 2
-    gap: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Alignment:
     Attributes
     ----------
     score : float
-        Length of the best path in frames, less its gaps (Qmax).
+        Worth of the best path's cells, summed.
     transpose_semitones : int
         How far the query sounds above the reference, -5 … 6.
     query_start, query_end, reference_start, reference_end : int
@@ -73,7 +77,7 @@ class Alignment:
         """Query tempo over reference tempo along the path, ``None`` for a path too short to tell."""
         query = self.query_end - self.query_start
         reference = self.reference_end - self.reference_start
-        return reference / query if query >= 8 and reference > 0 else None
+        return reference / query if query >= _TEMPO_FRAMES and reference > 0 else None
 
 
 def align(query: Floats, references: Sequence[Floats], settings: AlignSettings | None = None) -> list[Alignment]:
@@ -94,19 +98,19 @@ def align(query: Floats, references: Sequence[Floats], settings: AlignSettings |
     settings = settings or AlignSettings()
     n = len(query) - settings.stack + 1
     rows: list[tuple[int, int]] = []  # (reference, rotation)
-    matches: list[npt.NDArray[np.bool_]] = []
+    cells: list[Floats] = []
     rotated = _rotated(_unit_rows(query), settings.stack) if n >= 1 else np.zeros((12, 0, 0), np.float32)
     for number, reference in enumerate(references):
         if n < 1 or len(reference) < settings.stack:
             continue
         stacked = _stack(_unit_rows(reference), settings.stack).T
         for rotation in _likely_rotations(rotated, stacked, settings.transpositions):
-            matches.append(_mutual_neighbours(rotated[rotation] @ stacked, settings.neighbours))
+            cells.append(_worth(rotated[rotation] @ stacked, settings))
             rows.append((number, rotation))
     results = [Alignment(0.0, 0, 0, 0, 0, 0) for _ in references]
     if not rows:
         return results
-    for (number, rotation), path in zip(rows, _longest_paths(matches, settings), strict=True):
+    for (number, rotation), path in zip(rows, best_paths(cells, settings.least), strict=True):
         if path[0] > results[number].score:
             semitones = (rotation + 5) % 12 - 5
             results[number] = Alignment(path[0], semitones, path[1], path[2], path[3], path[4])
@@ -143,48 +147,59 @@ def _likely_rotations(rotated: Floats, stacked: Floats, count: int) -> list[int]
     return [int(k) for k in np.argsort(scores, kind="stable")[::-1][:count]]
 
 
-def _mutual_neighbours(similarity: Floats, fraction: float) -> npt.NDArray[np.bool_]:
-    """Cells that are among the nearest ``fraction`` of both their row and their column, and alike at all."""
-    n, m = similarity.shape
-    row_rank, column_rank = max(1, round(fraction * m)), max(1, round(fraction * n))
-    row_floor = np.partition(similarity, m - row_rank, axis=1)[:, m - row_rank, None]
-    column_floor = np.partition(similarity, n - column_rank, axis=0)[n - column_rank]
-    near: npt.NDArray[np.bool_] = (similarity >= row_floor) & (similarity >= column_floor) & (similarity > 0)
-    return near
+def _worth(similarity: Floats, settings: AlignSettings) -> Floats:
+    """What each cell adds to a path that passes through it."""
+    by_row = (similarity - similarity.mean(axis=1, keepdims=True)) / (
+        similarity.std(axis=1, keepdims=True) + _SPREAD_FLOOR
+    )
+    by_column = (similarity - similarity.mean(axis=0)) / (similarity.std(axis=0) + _SPREAD_FLOOR)
+    worth: Floats = np.clip(np.minimum(by_row, by_column) - settings.offset, settings.least, settings.most)
+    return worth
 
 
-def _longest_paths(
-    matches: list[npt.NDArray[np.bool_]], settings: AlignSettings
-) -> list[tuple[float, int, int, int, int]]:
-    """Best (score, query start, query end, reference start, reference end) of each match matrix.
+def best_paths(cells: Sequence[Floats], least: float) -> list[tuple[float, int, int, int, int]]:
+    """The path with the highest sum of each matrix of cells.
 
-    All matrices share the query length; shorter references are padded with mismatches. A cell holds its score and
-    where its path began in one integer, ``score_units << SHIFT | i * m + j``, so that taking a maximum carries the
-    start along; a cell without a path takes its own position, which is larger than any earlier one.
+    Parameters
+    ----------
+    cells : sequence of float arrays, shape (query frames, reference frames)
+        All with the same number of rows; narrower ones are padded with ``least``.
+    least : float
+        Negative.
+
+    Returns
+    -------
+    list of (score, query start, query end, reference start, reference end)
+
+    Notes
+    -----
+    A cell of the table holds its score and where its path began in one integer, ``score << shift | i * m + j``, so
+    that taking a maximum carries the start along. A cell without a path takes its own position, which is larger than
+    any earlier one.
     """
-    count, n = len(matches), matches[0].shape[0]
-    m = max(matrix.shape[1] for matrix in matches)
-    if n * m >= 1 << _SHIFT:
-        raise ValueError(f"{n} x {m} frames are too many to align, expected fewer than {1 << _SHIFT} cells")
-    gap = round(settings.gap * _UNITS) << _SHIFT
-    cells = np.full((n, count, m), -gap, dtype=np.int32)
-    for row, matrix in enumerate(matches):
-        cells[:, row, : matrix.shape[1]] += matrix.astype(np.int32) * np.int32(gap + (_UNITS << _SHIFT))
-    table = np.zeros((n + 2, count, m + 2), dtype=np.int32)  # two rows and columns of "no path" in front
-    positions = np.arange(m, dtype=np.int32)
-    base = np.empty((count, m), dtype=np.int32)
+    count, n = len(cells), cells[0].shape[0]
+    m = max(matrix.shape[1] for matrix in cells)
+    shift = (n * m).bit_length()
+    # A sum of n cells must fit beside the start; with 32 bits the rows are half as long in memory.
+    wide = shift + (round(2 * n * _UNITS * max(1.0, float(max(c.max() for c in cells))))).bit_length() > 31
+    kind = np.int64 if wide else np.int32
+    worth = np.full((n, count, m), round(least * _UNITS) * (1 << shift), dtype=kind)
+    for row, matrix in enumerate(cells):
+        worth[:, row, : matrix.shape[1]] = np.rint(matrix * _UNITS).astype(kind) << shift
+    table = np.zeros((n + 2, count, m + 2), dtype=kind)  # two rows and columns of "no path" in front
+    positions = np.arange(m, dtype=kind)
+    base = np.empty((count, m), dtype=kind)
     for i in range(n):
         one, two = table[i + 1], table[i]
         np.maximum(one[:, 1:-1], two[:, 1:-1], out=base)  # steps (1, 1) and (2, 1)
         np.maximum(base, one[:, :-2], out=base)  # step (1, 2)
         np.maximum(base, positions + i * m, out=base)
-        base += cells[i]
+        base += worth[i]
         np.maximum(base, 0, out=table[i + 2, :, 2:])
     paths = []
     for row in range(count):
-        flat = int(table[2:, row, 2:].argmax())
-        i, j = divmod(flat, m)
+        i, j = divmod(int(table[2:, row, 2:].argmax()), m)
         best = int(table[i + 2, row, j + 2])
-        begin = best & ((1 << _SHIFT) - 1)
-        paths.append(((best >> _SHIFT) / _UNITS, begin // m, i + 1, begin % m, j + 1))
+        begin = best & ((1 << shift) - 1)
+        paths.append(((best >> shift) / _UNITS, begin // m, i + 1, begin % m, j + 1))
     return paths

@@ -102,7 +102,9 @@ class Decision:
         candidates = []
         if music and enough:
             numbers = self._shortlist.best(view, self._tracker.open_works)
-            candidates = second_opinion(view, self.history, numbers, self._contract, self._profile.matcher)
+            candidates = second_opinion(
+                view, self.history, numbers, self._tracker.open_works, self._contract, self._profile.matcher
+            )
         if not music:
             self._music_steps = max(0, self._music_steps - self._profile.decide_every_steps)
         return self._events(self._tracker.update(now, candidates), now)

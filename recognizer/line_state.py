@@ -33,7 +33,7 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         with np.load(io.BytesIO(blob), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         header = json.loads(arrays.pop(_HEADER).tobytes())
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"not a saved line state: {error}") from error
     if not isinstance(header, dict):
         raise ValueError("not a saved line state: its header is not an object")

@@ -15,7 +15,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-
 from recognizer.align import Alignment, AlignSettings
 from recognizer.catalogue import CatalogueView
 from recognizer.step import Floats
@@ -57,6 +56,16 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolution:
+    """How finely sequences are aligned: ``pool`` pitch frames are averaged into one first; half as many frames on
+    either side are a quarter of the work.
+    """
+
+    pool: int
+    align: AlignSettings
+
+
+@dataclass(frozen=True, slots=True)
 class MatcherSettings:
     """Numbers of the matching.
 
@@ -67,20 +76,22 @@ class MatcherSettings:
     decay : float
         What remains of a reference's accumulated score after a step.
     shortlist : int
-        References aligned per decision.
-    pool : int
-        Pitch frames averaged into one before alignment.
+        References aligned coarsely per decision.
+    refine : int
+        Of these, the best that are aligned finely; only they can be named.
+    coarse, fine : Resolution
     slope, midpoint : float
-        Logistic from strength to confidence, when the model carries no calibration of its own.
+        Logistic from fine strength to confidence, when the model carries no calibration of its own.
     """
 
     hits: int = 64
     decay: float = 0.85
-    shortlist: int = 24
-    pool: int = 2
-    slope: float = 10.0
-    midpoint: float = 0.3
-    align: AlignSettings = AlignSettings()
+    shortlist: int = 32
+    refine: int = 4
+    coarse: Resolution = Resolution(2, AlignSettings(stack=4, offset=1.0))
+    fine: Resolution = Resolution(1, AlignSettings(stack=8, offset=1.2))
+    slope: float = 3.0
+    midpoint: float = 4.0
 
 
 class Shortlist:
@@ -109,7 +120,7 @@ class Shortlist:
         self.scores = dict(keep)
 
     def best(self, view: CatalogueView, works: Sequence[str] = ()) -> list[int]:
-        """Track numbers to align: the best references, and those of ``works`` (already open)."""
+        """Track numbers to look at: the best references, and those of ``works`` (already open)."""
         if len(view.tracks) <= self._settings.shortlist:
             return list(range(len(view.tracks)))
         ranked = sorted(self.scores.items(), key=lambda item: (-item[1], item[0]))

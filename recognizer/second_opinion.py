@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from recognizer.align import Alignment, align
 from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
-from recognizer.matcher import Candidate, MatcherSettings, confidence, evidence, pooled
+from recognizer.matcher import Candidate, MatcherSettings, Resolution, confidence, evidence, pooled
 from recognizer.step import Floats
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ class Opinion:
     alignment: Alignment
 
 
-def opinions(view: CatalogueView, query: Floats, tracks: Sequence[int], settings: MatcherSettings) -> list[Opinion]:
-    """Align a pooled query, shape (frames, bins), with references by track number."""
-    references = [_reference(view, number, settings.pool) for number in tracks]
-    found = align(query, references + [frames[::-1] for frames in references], settings.align)
+def opinions(view: CatalogueView, pitch: Floats, tracks: Sequence[int], resolution: Resolution) -> list[Opinion]:
+    """Align a query's pitch frames, shape (frames, bins), with references by track number, in their order."""
+    query = pooled(pitch, resolution.pool)
+    references = [_reference(view, number, resolution.pool) for number in tracks]
+    found = align(query, references + [frames[::-1] for frames in references], resolution.align)
     forward, backward = found[: len(references)], found[len(references) :]
     return [
         Opinion(number, evidence(there, back.score), there)
@@ -41,25 +42,40 @@ def opinions(view: CatalogueView, query: Floats, tracks: Sequence[int], settings
     ]
 
 
+def strongest(found: Sequence[Opinion], count: int) -> list[int]:
+    """Track numbers of the ``count`` strongest opinions."""
+    return [opinion.track for opinion in sorted(found, key=lambda o: (-o.strength, o.track))[:count]]
+
+
 def second_opinion(
     view: CatalogueView,
     history: PitchHistory,
     tracks: Sequence[int],
+    open_works: Sequence[str],
     contract: ModelContract,
     settings: MatcherSettings,
 ) -> list[Candidate]:
-    """What the last seconds of a feed say about each of ``tracks``; references that do not align are left out."""
-    # The newest frames matter most: an incomplete group is cut from the old end.
-    frames = history.frames[len(history.frames) % settings.pool :]
+    """What the last seconds of a feed say about each of ``tracks``; references that do not align are left out.
+
+    All are aligned coarsely; the strongest, and those of ``open_works``, finely.
+    """
+    chosen = list(tracks)
+    if len(chosen) > settings.refine:
+        rough = opinions(view, history.frames, chosen, settings.coarse)
+        open_tracks = {number for work in open_works for number in view.tracks_of_work(work)}
+        best = strongest(rough, settings.refine)
+        best += strongest([o for o in rough if o.track in open_tracks and o.track not in best], settings.refine)
+        chosen = best
+    resolution = settings.fine
     candidates = []
-    for opinion in opinions(view, pooled(frames, settings.pool), tracks, settings):
+    for opinion in opinions(view, history.frames, chosen, resolution):
         path = opinion.alignment
         if path.score <= 0:
             continue
         track = view.tracks[opinion.track]
         ratio = path.tempo_ratio
         # The path's ends are those of stacked frames; the music goes on to the end of the last stack.
-        last = path.query_end + settings.align.stack - 1
+        last = path.query_end + resolution.align.stack - 1
         candidates.append(
             Candidate(
                 work_id=track.work_id,
@@ -72,9 +88,9 @@ def second_opinion(
                 confidence=confidence(opinion.strength, contract.calibration, settings),
                 transpose_semitones=path.transpose_semitones,
                 tempo_ratio=None if ratio is None else round(ratio, 3),
-                heard_from=history.position(len(history.frames) - len(frames) + path.query_start * settings.pool),
-                heard_to=history.position(len(history.frames) - len(frames) + last * settings.pool),
-                ref_start_ms=round(path.reference_start * settings.pool * 1000 / view.pitch_fps),
+                heard_from=history.position(path.query_start * resolution.pool),
+                heard_to=history.position(last * resolution.pool),
+                ref_start_ms=round(path.reference_start * resolution.pool * 1000 / view.pitch_fps),
             )
         )
     return candidates

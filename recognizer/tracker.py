@@ -41,7 +41,7 @@ class TrackerSettings:
     """
 
     open_confidence: float = 0.8
-    keep_confidence: float = 0.5
+    keep_confidence: float = 0.3
     confirmations: int = 2
     margin: float = 0.1
     recent_s: float = 7.0

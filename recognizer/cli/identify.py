@@ -55,7 +55,9 @@ def identify(
                     heard += 1
                     data = event["data"]
                     span = f"{show.clock(data['start_ms'])}–{show.clock(data['end_ms'])}"
-                    print(f"{span:>14}  {show.name(data)}  [{show.measured(data)}, confidence {data['confidence']:.2f}]")
+                    print(
+                        f"{span:>14}  {show.name(data)}  [{show.measured(data)}, confidence {data['confidence']:.2f}]"
+                    )
         except RecognizerError as error:
             refused += 1
             common.fail("recognizer", error)

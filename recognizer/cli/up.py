@@ -25,7 +25,9 @@ def up(
     redis_url: Annotated[
         str | None, typer.Option(help="Use this Redis instead of a private one.", envvar="RECOGNIZER_REDIS_URL")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address of the dashboard; beyond loopback a token is needed.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address of the dashboard; beyond loopback a token is needed.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the dashboard; 0 takes a free one.")] = 8321,
     token_file: Annotated[Path | None, typer.Option(metavar="FILE", help="File that holds the web token.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Line processes: about one for each core.")] = 1,

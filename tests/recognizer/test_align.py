@@ -8,36 +8,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recognizer.align import AlignSettings, _longest_paths, align
+from recognizer.align import align, best_paths
 from recognizer.step import Floats
 
+UNITS = 16  # cells are rounded to sixteenths
 
-def slow_best_score(match: np.ndarray, gap: float) -> float:
-    """Qmax by the book: one cell at a time."""
-    n, m = match.shape
+
+def slow_best_score(cells: np.ndarray) -> float:
+    """By the book: one cell at a time."""
+    n, m = cells.shape
     q = np.zeros((n + 2, m + 2))
     for i in range(n):
         for j in range(m):
             best = max(q[i + 1, j + 1], q[i, j + 1], q[i + 1, j])  # (1,1), (2,1), (1,2)
-            q[i + 2, j + 2] = best + 1 if match[i, j] else max(0.0, best - gap)
+            q[i + 2, j + 2] = max(0.0, best + cells[i, j])
     return float(q.max())
 
 
-@given(st.lists(arrays(bool, (7, 9)), min_size=1, max_size=4), st.sampled_from([0.25, 0.5, 1.0]))
-def test_scores_equal_the_slow_recurrence(matches: list[np.ndarray], gap: float) -> None:
-    found = _longest_paths(matches, AlignSettings(gap=gap))
-    for match, (score, q0, q1, r0, r1) in zip(matches, found, strict=True):
-        assert score == slow_best_score(match, gap)
-        assert 0 <= q0 < q1 <= 7 and 0 <= r0 < r1 <= 9
+CELLS = arrays(np.float32, (7, 9), elements=st.integers(-UNITS, 2 * UNITS).map(lambda k: np.float32(k / UNITS)))
+
+
+@given(st.lists(CELLS, min_size=1, max_size=4))
+def test_scores_equal_the_slow_recurrence(cells: list[np.ndarray]) -> None:
+    for matrix, (score, q0, q1, r0, r1) in zip(cells, best_paths(cells, -1.0), strict=True):
+        assert score == slow_best_score(matrix)
         if score > 0:
-            assert match[q0, r0] and match[q1 - 1, r1 - 1]  # a path begins and ends with a match
+            assert 0 <= q0 < q1 <= 7 and 0 <= r0 < r1 <= 9
+            assert matrix[q1 - 1, r1 - 1] > 0  # a best path ends where it gains
+            assert slow_best_score(matrix[q0:q1, r0:r1]) == score
 
 
 def test_shorter_references_are_not_helped_by_padding() -> None:
     rng = np.random.default_rng(0)
-    short, long = rng.random((20, 11)) < 0.2, rng.random((20, 40)) < 0.2
-    alone = _longest_paths([short], AlignSettings())[0]
-    assert _longest_paths([short, long], AlignSettings())[0] == alone
+    short, long = (rng.random((20, width)).astype(np.float32) * 2 - 1.2 for width in (11, 40))
+    score, *place = best_paths([short], -1.0)[0]
+    again, *same_place = best_paths([short, long], -1.0)[0]
+    assert (score, place) == (again, same_place)
+
+
+def test_long_sequences_do_not_overflow() -> None:
+    cells = np.full((1200, 3000), -1.0, np.float32)
+    np.fill_diagonal(cells, 2.0)
+    assert best_paths([cells], -1.0)[0] == (2400.0, 0, 1200, 0, 1200)
 
 
 def music(frames: int, seed: int) -> Floats:

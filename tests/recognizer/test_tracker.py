@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import settings, strategies as st
+from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from recognizer.events import CLOSED, OPENED, RETRACTED, UPDATED, Detection
