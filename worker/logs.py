@@ -36,3 +36,4 @@ def setup(as_json: bool, level: int = logging.INFO) -> None:
         JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # reports each instruction set that it tries
