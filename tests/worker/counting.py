@@ -24,6 +24,7 @@ from recognizer.events import CLOSED, OPENED, Event, FeedClock, gap_event, stabl
 from recognizer.step import StepInput, StepOutput
 from recognizer.timeline import AudioChunk, SourceGap, SourceItem, SourceState
 from recognizer.wire import Keys, encode_item
+from worker import lifeline
 from worker.bus import Bus, connect
 from worker.line import LineWorker
 
@@ -179,6 +180,7 @@ def published(client: Any, keys: Keys, feed: str | None = None) -> list[Event]:
 
 def main() -> None:
     """``python -m tests.worker.counting URL PREFIX WORKER PAUSE_S LEASE_MS``: a worker process."""
+    lifeline.die_with_parent(0)
     url, prefix, worker, pause_s, lease_ms = sys.argv[1:6]
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
