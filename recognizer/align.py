@@ -1,4 +1,4 @@
-"""Local alignment of low-rate pitch sequences: is this audio the same music as that reference, and where?
+"""Local alignment of low-rate pitch sequences: the same music as that reference, and where.
 
 In the family of Qmax (Serrà, Serra & Andrzejak 2009, "Cross recurrence quantification for cover song
 identification"): each frame is stacked with its neighbours, every query frame is compared with every reference frame

@@ -57,8 +57,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How finely sequences are aligned: ``pool`` pitch frames are averaged into one first; half as many frames on
-    either side are a quarter of the work.
+    """How finely sequences are aligned.
+
+    ``pool`` pitch frames are averaged into one first; half as many frames on either side are a quarter of the work.
     """
 
     pool: int
