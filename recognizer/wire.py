@@ -10,8 +10,10 @@ key                        type     content
 ``{feed}:audio``           stream   capture → worker; entries as in ``encode_item``; MAXLEN-bounded
 ``{feed}:lease``           string   JSON ``{"owner", "token"}`` with a TTL
 ``{feed}:fence``           integer  last fencing token handed out
-``{feed}:state``           hash     ``cursor`` (last consumed audio id), ``blob`` (line state), ``fence``
-``{feed}:status``          string   JSON, see ``FeedStatus`` in web's README section; the newest picture of a feed
+``{feed}:state``           hash     ``cursor`` (last consumed audio id), ``blob`` (line state), ``fence``, ``ended``, ``tries``
+``{feed}:config``          string   the configuration that this timeline was captured with
+``{feed}:capturing``       string   the right to capture, with a TTL
+``{feed}:status``          string   JSON, the newest picture of a feed: `FeedLine.status` and ``at_ms, lag_ms, worker``
 ``{feed}:open``            hash     detection id → JSON event envelope (newest revision) while open
 ``{feed}:closed``          list     newest first, JSON envelopes of closed detections, bounded
 ``{feed}:gaps``            list     newest first, JSON envelopes of stream.gap, bounded
@@ -19,6 +21,7 @@ key                        type     content
 ``{feed}:clock``           string   JSON ``{"started_at_ms", "rate_hz"}``, set once by capture: UTC of position 0
 ``events``                 stream   all event envelopes in order: fields ``seq, feed, type, json``; MAXLEN-bounded
 ``events:seq``             integer  last sequence number
+``announced:<guard>``      string   says that something was told once (a catalogue version), with a TTL
 ``workers``                hash     worker id → JSON ``{"pid","feeds","at_ms","generation","embed_ms"…}``
 ``catalogue:manifest``     string   JSON manifest of the published catalogue (see ``recognizer.catalogue``)
 ``catalogue:file:<sha>``   string   content of one published file, addressed by its SHA-256

@@ -38,6 +38,7 @@ from worker.sources import SourceOptions, SourceStream, open_source
 CHUNK_S = 1.0
 END_OF_SOURCE = "end of the source"
 BURST_S = 15.0
+OUTAGE_S = 10.0  # an outage this long is put on the timeline before it is over
 BEHIND_S = 2.0  # lag behind real time that becomes a gap when it lasts for BEHIND_CHUNKS
 BEHIND_CHUNKS = 20
 STEADY_S = 30.0  # a connection that lasted this long resets the back-off
@@ -130,6 +131,7 @@ class _Capture:
         # The moment of position 0; unknown until there is audio or a failure.
         self._origin_s = world.monotonic() - resume.elapsed_s if resume else None
         self._failures = 0
+        self._live = self._outage_said = False
         self._state: tuple[StreamState, str | None] | None = None
 
     def items(self) -> Iterator[SourceItem]:
@@ -156,6 +158,14 @@ class _Capture:
                 raise failure
             slow = state in SLOW_STATES
             self._world.sleep(self._world.backoff.wait_s(self._failures, slow, self._world.uniform))
+            yield from self._outage()
+
+    def _outage(self) -> Iterator[SourceItem]:
+        """Say once that an outage has become long: what was being heard has ended, though nothing follows yet."""
+        missing = self._elapsed_samples() - self._end if self._live and not self._outage_said else 0
+        if missing > OUTAGE_S * self._rate_hz:
+            self._outage_said = True
+            yield from self._gap(self._end + missing, "disconnected")
 
     def _connection(self) -> Generator[SourceItem, None, bool]:
         """Deliver one connection; the generator's value says whether that was the end of the source."""
@@ -167,7 +177,7 @@ class _Capture:
             for block in stream:
                 if first:
                     yield from self._place(cutter, live)
-                    first = False
+                    first, self._live, self._outage_said = False, live, False
                 lost = stream.take_lost()
                 if lost:
                     yield from self._chunks(cutter.flush(), live)

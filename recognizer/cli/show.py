@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recognizer.events import CLOSED, GAP, OPENED, RETRACTED, STATE_CHANGED, UPDATED, Event
+from recognizer.events import CATALOGUE_CHANGED, CLOSED, GAP, OPENED, RETRACTED, STATE_CHANGED, UPDATED, Event
 
 _WORDS = {OPENED: "heard", UPDATED: "still", CLOSED: "ended", RETRACTED: "taken back"}
 
@@ -48,4 +48,6 @@ def line(event: Event) -> str:
         return f"{clock(data['at_ms']):>14}  {'feed':<10} {data['state'].replace('_', ' ')}{detail}"
     if kind == GAP:
         return f"{clock(data['start_ms'])}–{clock(data['end_ms'])}".rjust(14) + f"  {'gap':<10} {data['reason']}"
+    if kind == CATALOGUE_CHANGED:
+        return f"{'':>14}  {'catalogue':<10} version {data.get('index_version', data.get('generation', '?'))}"
     return f"{'':>14}  {kind}"

@@ -244,6 +244,9 @@ class _Listener(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != PATH:
             self.send_error(404, f"the programme is at {PATH}")
             return False
+        if self.server.station.ended.is_set():
+            self.send_error(503, "the programme is over")
+            return False
         self.send_response(200)
         for name, value in (
             ("Content-Type", "audio/mpeg"),

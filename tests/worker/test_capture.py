@@ -117,6 +117,17 @@ def test_a_long_outage_is_a_gap_and_the_burst_is_new():
     assert_monotonic(items)
 
 
+def test_a_long_outage_is_told_once_before_it_is_over():
+    first = [*live_seconds(6), SourceError("gone")]
+    items, clock = run([first, *([SourceError("refused")] for _ in range(6)), [counting(1.0, 50.0)]])
+    told, rest = gaps(items)
+    before = items[: items.index(told)]
+    assert told.start_sample == 6 * RATE_HZ and told.end_sample > 16 * RATE_HZ
+    assert states(before)[-1] == StreamState.RECONNECTING, "while it lasts, not when it is over"
+    assert rest.start_sample == told.end_sample
+    assert_monotonic(items)
+
+
 def test_a_hundred_reconnects_do_not_run_ahead():
     connections = [[counting(4.0), *live_seconds(2), SourceError("gone")] for _ in range(100)]
     items, clock = run(connections)
