@@ -10,7 +10,7 @@ key                        type     content
 ``{feed}:audio``           stream   capture → worker; entries as in ``encode_item``; MAXLEN-bounded
 ``{feed}:lease``           string   JSON ``{"owner", "token"}`` with a TTL
 ``{feed}:fence``           integer  last fencing token handed out
-``{feed}:state``           hash     ``cursor`` (last consumed audio id), ``blob`` (line state), ``fence``, ``ended``, ``tries``
+``{feed}:state``           hash     ``cursor`` (last audio id), ``blob`` (line state), ``fence``, ``ended``, ``tries``
 ``{feed}:config``          string   the configuration that this timeline was captured with
 ``{feed}:capturing``       string   the right to capture, with a TTL
 ``{feed}:status``          string   JSON, the newest picture of a feed: `FeedLine.status` and ``at_ms, lag_ms, worker``
