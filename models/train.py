@@ -71,7 +71,7 @@ class Run:
             self.loss.load_state_dict(state["loss"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.average.state = state["average"]
-            self.step = int(state["step"])
+            self.step = self.average.updates = int(state["step"])
             log.info("resumed at step %d", self.step)
         elif self.settings.start:
             state = torch.load(self.settings.start, weights_only=True, map_location="cpu")
@@ -116,7 +116,7 @@ def validate(run: Run, corpus: Corpus) -> float:
     rolls, _ = batch(corpus, Recipe(human=1.0), works, seed=(0,))
     net = run.average.into(run.net)
     with torch.no_grad():
-        z = torch.cat([net(torch.from_numpy(part).float() / 255) for part in np.array_split(rolls, 8)])
+        z = torch.cat([net(torch.from_numpy(rolls[i : i + 64]).float() / 255) for i in range(0, len(rolls), 64)])
     found = (z[works:] @ z[:works].T).argmax(1)
     return float((found == torch.arange(works)).float().mean())
 

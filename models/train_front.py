@@ -43,6 +43,7 @@ def fit(net: SalienceNet, train: Pieces, held_out: Pieces, schedule: Schedule, c
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
         average.state, step = state["average"], int(state["step"])
+        average.updates = step
     losses, saved = [], time.monotonic()
     while step < schedule.steps:
         for group in optimizer.param_groups:

@@ -1,9 +1,15 @@
 """Figures of one or more exported models on recordings: ``python -m models.validate MODEL.onnx ... --recordings DIR``.
 
 Every model hears the same files through the embedder of the live line. A query is ranked against the references of
-its set, or of all sets, in two ways: by embeddings alone (mean over the query's windows of the best cosine with any
-window of the reference) and by local alignment of the pitch sequences alone (Qmax of the first minute at 2 frames/s,
-untrained in itself). Intervals are bootstraps over works; chance is printed beside.
+its set, or of all sets, in these ways:
+
+- ``embedding``: mean over the query's windows of the best cosine with any window of the reference;
+- ``corrected``: the same, less what the reference gets on average from a cohort of unrelated recordings, because long
+  and plain references are near to everything (with ``--cohort``);
+- ``alignment``: Qmax of the first minute of the pitch sequences at 2 frames/s, untrained in itself (with ``--align``);
+- ``fused``: the sum of the last two, or of the first and the third without a cohort.
+
+Intervals are bootstraps over works; chance is printed beside.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,13 +104,51 @@ def by_alignment(query: Heard, references: list[Heard]) -> list[float]:
 Scorer = Callable[[Heard, list[Heard]], list[float]]
 
 
-def fused(query: Heard, references: list[Heard]) -> list[float]:
-    """Sum of the two, each in standard deviations over the references of this query (no fitted weight)."""
-    total = np.zeros(len(references))
-    for scorer in (by_embedding, by_alignment):
-        scores = np.array(scorer(query, references))
-        total += (scores - scores.mean()) / (scores.std() + 1e-9)
-    return [float(s) for s in total]
+def corrected_by(cohort: Floats) -> Scorer:
+    """Embedding scores less the mean best cosine of the cohort's windows, (c, D), with each reference."""
+    usual: dict[str, float] = {}
+
+    def score(query: Heard, references: list[Heard]) -> list[float]:
+        for r in references:
+            if r.path not in usual:
+                usual[r.path] = float((cohort @ r.embeddings[::INDEX_HOP_STEPS].T).max(1).mean())
+        return [v - usual[r.path] for v, r in zip(by_embedding(query, references), references, strict=True)]
+
+    return score
+
+
+def fused(first: Scorer, second: Scorer) -> Scorer:
+    """Sum of two scores, each in standard deviations over the references of a query (no fitted weight)."""
+
+    def score(query: Heard, references: list[Heard]) -> list[float]:
+        total = np.zeros(len(references))
+        for scorer in (first, second):
+            scores = np.array(scorer(query, references))
+            total += (scores - scores.mean()) / (scores.std() + 1e-9)
+        return [float(s) for s in total]
+
+    return score
+
+
+def cohort_windows(embedder: Embedder, folder: Path) -> Floats:
+    """Embeddings of every fifth window of the recordings of a folder, at most two minutes of each."""
+    limit = 120 * embedder.contract.sample_rate_hz
+    vectors = []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".ogg", ".opus", ".mp3", ".flac", ".wav"}):
+        try:
+            vectors.append(analyse(_beginning(path, embedder, limit), embedder, hop_steps=5).embeddings)
+        except RecognizerError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return np.concatenate(vectors)
+
+
+def _beginning(path: Path, embedder: Embedder, limit: int) -> Iterator[npt.NDArray[np.int16]]:
+    length = 0
+    for block in decode(path, embedder.contract.sample_rate_hz):
+        yield block
+        length += len(block)
+        if length >= limit:
+            return
 
 
 def retrieval(queries: Iterable[Heard], references: list[Heard], score: Scorer) -> Retrieval | None:
@@ -122,12 +166,14 @@ def retrieval(queries: Iterable[Heard], references: list[Heard], score: Scorer) 
     return summarise(ranks, works, len({r.work_id for r in references})) if ranks else None
 
 
-def report(name: str, heard: list[Heard], aligned: bool) -> None:
+def report(name: str, heard: list[Heard], aligned: bool, cohort: Floats | None) -> None:
     """Print the table of one model."""
     references = [h for h in heard if h.role != "query"]
     scorers: dict[str, Scorer] = {"embedding": by_embedding}
+    if cohort is not None:
+        scorers["corrected"] = corrected_by(cohort)
     if aligned:
-        scorers |= {"alignment": by_alignment, "fused": fused}
+        scorers |= {"alignment": by_alignment, "fused": fused([*scorers.values()][-1], by_alignment)}
     for kind in sorted({h.kind for h in heard if h.kind != "original"}):
         queries = [h for h in heard if h.kind == kind and h.role != "reference"]
         own = [r for r in references if queries and r.group == queries[0].group]
@@ -154,13 +200,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, required=True, help="folder for what each model heard")
     parser.add_argument("--sets", help="comma-separated sets; default all")
     parser.add_argument("--align", action="store_true", help="add alignment and fusion (slow)")
+    parser.add_argument("--cohort", type=Path, help="folder of unrelated recordings to correct scores by")
     options = parser.parse_args(arguments)
     rows = read_rows(options.recordings)
     if options.sets:
         rows = [row for row in rows if row["set"] in options.sets.split(",")]
     for path in options.models:
         embedder = Embedder(path)
-        report(embedder.contract.name, listen(embedder, options.recordings, rows, options.cache), options.align)
+        heard = listen(embedder, options.recordings, rows, options.cache)
+        cohort = cohort_windows(embedder, options.cohort) if options.cohort else None
+        report(embedder.contract.name, heard, options.align, cohort)
     return 0
 
 

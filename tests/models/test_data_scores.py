@@ -81,7 +81,8 @@ XML = """<score-partwise><part id="P1"><measure><attributes><divisions>2</divisi
 <note><chord/><pitch><step>A</step><octave>4</octave></pitch><duration>4</duration></note>
 <backup><duration>4</duration></backup><forward><duration>2</duration></forward>
 <note><pitch><step>E</step><octave>4</octave></pitch><duration>2</duration></note></measure>
-<measure><note><pitch><step>C</step><alter>1</alter><octave>5</octave></pitch><duration>2</duration><tie type="stop"/></note>
+<measure>
+<note><pitch><step>C</step><alter>1</alter><octave>5</octave></pitch><duration>2</duration><tie type="stop"/></note>
 <note><rest/><duration>2</duration></note><note><grace/><pitch><step>B</step><octave>5</octave></pitch></note></measure>
 </part></score-partwise>"""
 

@@ -1,0 +1,110 @@
+"""Make what training reads: ``python -m models.prepare scores ...`` and ``python -m models.prepare audio ...``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from models.data.distil import Piece, recorded_pieces, rendered_pieces, write_shard
+from models.data.manifest import read_manifest
+from models.data.store import ScoreStore, build_store
+from models.data.teacher import RATE_HZ, Teacher
+from models.data.views import Corpus
+from recognizer.decode import decode
+from recognizer.errors import RecognizerError
+
+log = logging.getLogger("models.prepare")
+_SHARD_PIECES = 20
+_AUDIO = {".ogg", ".opus", ".mp3", ".flac", ".wav", ".m4a"}
+_SHORTEST_BYTES = 300_000  # shorter files are sound effects
+_LONGEST_S = 150
+
+
+def scores(options: argparse.Namespace) -> None:
+    """Read all scores of a manifest into one file."""
+    entries = read_manifest(options.manifest, options.collections.split(",") if options.collections else None)
+
+    def progress(done: int, of: int) -> None:
+        if done % 500 == 0 or done == of:
+            log.info("%d of %d files", done, of)
+
+    print(f"{build_store(entries, options.root, options.out, progress)} of {len(entries)} scores stored")
+
+
+def audio(options: argparse.Namespace) -> None:
+    """Shards of renders and of recordings with the teacher's answers; shards that exist are kept."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    teacher = Teacher(options.teacher)
+    entries = [e for e in read_manifest(options.manifest, options.collections.split(",")) if e.split == "train"]
+    corpus = Corpus(entries, ScoreStore(options.store))
+    for shard in range(options.renders):
+        path = options.out / f"render-{shard:03d}.npz"
+        if not path.exists():
+            write_shard(path, list(rendered_pieces(corpus, teacher, options.soundfont, 1000 + shard, _SHARD_PIECES)))
+            log.info("%s", path)
+    if options.recordings:
+        _recorded_shards(options.recordings, teacher, options.out)
+
+
+def _recorded_shards(folder: Path, teacher: Teacher, out: Path) -> None:
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _AUDIO and p.stat().st_size > _SHORTEST_BYTES)
+    order = np.random.default_rng(1).permutation(len(files))
+    pieces: list[Piece] = []
+    shard = 0
+    for piece in _all_pieces([files[int(i)] for i in order], teacher):
+        pieces.append(piece)
+        if len(pieces) == _SHARD_PIECES:
+            write_shard(out / f"real-{shard:03d}.npz", pieces)
+            log.info("recorded shard %d", shard)
+            shard, pieces = shard + 1, []
+
+
+def _all_pieces(files: list[Path], teacher: Teacher) -> Iterator[Piece]:
+    for path in files:
+        blocks, length = [], 0
+        try:
+            for block in decode(path, RATE_HZ):
+                blocks.append(block)
+                length += len(block)
+                if length >= _LONGEST_S * RATE_HZ:
+                    break
+        except RecognizerError as error:
+            log.warning("left out: %s", error)
+            continue
+        if blocks:
+            yield from recorded_pieces(np.concatenate(blocks).astype(np.float32) / np.float32(32768), teacher)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the preparation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("scores", help="MIDI and MusicXML of a manifest into one file")
+    one.add_argument("--manifest", type=Path, required=True)
+    one.add_argument("--root", type=Path, required=True, help="folder that the paths of the manifest start from")
+    one.add_argument("--collections", help="comma-separated; default all")
+    one.add_argument("--out", type=Path, required=True)
+    one.set_defaults(run=scores)
+    two = commands.add_parser("audio", help="renders and recordings for the front end to learn from")
+    two.add_argument("--manifest", type=Path, required=True)
+    two.add_argument("--store", type=Path, required=True)
+    two.add_argument("--collections", required=True)
+    two.add_argument("--teacher", type=Path, required=True, help="nmp.onnx of the basic-pitch package")
+    two.add_argument("--soundfont", type=Path, action="append", required=True)
+    two.add_argument("--renders", type=int, default=10, help="shards of ten minutes")
+    two.add_argument("--recordings", type=Path, help="folder of free recordings, searched deeply")
+    two.add_argument("--out", type=Path, required=True)
+    two.set_defaults(run=audio)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    options.run(options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
