@@ -13,6 +13,7 @@ import numpy.typing as npt
 from models.data.arrange import Notes
 
 Samples = npt.NDArray[np.float32]
+Programs = tuple[int, int, int]
 
 _TICKS_PER_S = 960  # 480 ticks a beat at 120 beats a minute
 _MELODY, _OTHER, _BASS, _DRUMS = 0, 1, 2, 9
@@ -88,14 +89,22 @@ _BASSES = (32, 33, 33, 34, 35, 36, 38, 39, 42, 43, 58)
 
 
 def render(
-    notes: Notes, seconds: float, soundfont: Path, rate_hz: int, rng: np.random.Generator, drums_beat_s: float | None
+    notes: Notes,
+    seconds: float,
+    soundfont: Path,
+    rate_hz: int,
+    rng: np.random.Generator,
+    drums_beat_s: float | None,
+    programs: Programs | None = None,
 ) -> Samples:
-    """Play notes (in seconds) on random instruments of a soundfont.
+    """Play notes (in seconds) on instruments of a soundfont.
 
     Parameters
     ----------
     drums_beat_s
         Beat length of an added drum part; None for no drums.
+    programs
+        General MIDI programs of tune, chords and bass; None draws them.
 
     Returns
     -------
@@ -108,7 +117,7 @@ def render(
     """
     with tempfile.TemporaryDirectory() as folder:
         midi, raw = Path(folder) / "in.mid", Path(folder) / "out.raw"
-        to_midi(notes, seconds, rng, drums_beat_s).save(midi)
+        to_midi(notes, seconds, rng, drums_beat_s, programs).save(midi)
         command = ["fluidsynth", "-ni", "-q", "-T", "raw", "-O", "s16", "-E", "little", "-r", str(rate_hz), "-g", "0.5"]
         done = subprocess.run([*command, "-F", str(raw), str(soundfont), str(midi)], capture_output=True, check=False)
         if done.returncode or not raw.exists():
@@ -119,7 +128,13 @@ def render(
     return np.pad(mono, (0, wanted - len(mono)))
 
 
-def to_midi(notes: Notes, seconds: float, rng: np.random.Generator, drums_beat_s: float | None = None) -> mido.MidiFile:
+def to_midi(
+    notes: Notes,
+    seconds: float,
+    rng: np.random.Generator,
+    drums_beat_s: float | None = None,
+    programs: Programs | None = None,
+) -> mido.MidiFile:
     """A MIDI file of a performance: tune, chords, bass and drums on channels of their own."""
     channel = np.where(notes.melody > 0, _MELODY, np.where(notes.pitch < _BASS_BELOW, _BASS, _OTHER))
     events: list[tuple[int, int, mido.Message]] = []
@@ -134,8 +149,9 @@ def to_midi(notes: Notes, seconds: float, rng: np.random.Generator, drums_beat_s
                 if hit and rng.random() < 0.93:
                     _add(events, at, at + 0.1, _DRUMS, note, int(level))
     track = mido.MidiTrack()
-    for part, programs in ((_MELODY, _LEADS), (_OTHER, _CHORDS), (_BASS, _BASSES)):
-        track.append(mido.Message("program_change", channel=part, program=int(rng.choice(programs))))
+    chosen = programs or tuple(int(rng.choice(p)) for p in (_LEADS, _CHORDS, _BASSES))
+    for part, program in zip((_MELODY, _OTHER, _BASS), chosen, strict=True):
+        track.append(mido.Message("program_change", channel=part, program=program))
         track.append(mido.Message("control_change", channel=part, control=91, value=int(rng.integers(0, 100))))
     track.append(mido.Message("control_change", channel=_MELODY, control=1, value=int(rng.choice((0, 0, 40, 90)))))
     now = 0
