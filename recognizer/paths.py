@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 APPLICATION = "recognizer"
+CATALOGUE_NAME = "catalogue"
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
@@ -20,4 +21,4 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 def default_catalogue_dir(environ: Mapping[str, str]) -> Path:
     """The catalogue inside the data directory."""
-    return default_data_dir(environ) / "catalogue"
+    return default_data_dir(environ) / CATALOGUE_NAME

@@ -36,6 +36,8 @@ _GATE_STATES = {
     "speech_or_noise": StreamState.NO_MUSIC,
     "silence": StreamState.SILENT,
 }
+# Said just before the end of a source that will not be tried again.
+_FAILURES = (StreamState.INVALID_SOURCE, StreamState.AUTH_FAILED, StreamState.FAILED)
 
 
 class FeedLine:
@@ -150,7 +152,8 @@ class FeedLine:
         else:
             self.ended = True
             self._events += self._decision.end(self._decided, "source_ended")
-            self._enter(StreamState.PAUSED, self._position, work.reason)
+            if self._state not in _FAILURES:  # why there is no more of it matters more than that it is over
+                self._enter(StreamState.PAUSED, self._position, work.reason)
 
     def _enter(self, state: StreamState, at_sample: int, detail: str | None) -> None:
         if state == self._state:

@@ -64,6 +64,7 @@ def serve(
     ] = None,
     prefix: Annotated[str, typer.Option(help="Start of every Redis key.")] = DEFAULT_PREFIX,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say where the dashboard is.")] = False,
 ) -> None:
     """Serve the dashboard, the kiosk, the API and the live events.
 
@@ -73,7 +74,7 @@ def serve(
         redis_url=redis_url,
         host=host,
         port=port,
-        token=_token(token, token_file),
+        token=read_token(token, token_file),
         kiosk_tokens=_kiosk_tokens(kiosk_token or []),
         allow_origins=tuple(allow_origin or ()),
         prefix=prefix,
@@ -82,7 +83,10 @@ def serve(
     )
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
     server = build_server(
-        settings, _say_ready, log_level="info" if verbose else "warning", trusted_proxies=trusted_proxies
+        settings,
+        (lambda url: None) if quiet else _say_ready,
+        log_level="info" if verbose else "warning",
+        trusted_proxies=trusted_proxies,
     )
     signal.signal(signal.SIGTERM, _leave)
     with _listen(host, port) as listener:
@@ -118,7 +122,13 @@ def _leave(signum: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _token(token: str | None, path: Path | None) -> str | None:
+def read_token(token: str | None, path: Path | None) -> str | None:
+    """The token given, or the first line of a file.
+
+    Raises
+    ------
+    UsageError
+    """
     if path is None:
         return token or None
     if token:

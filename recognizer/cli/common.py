@@ -13,7 +13,7 @@ import typer
 
 from recognizer.catalogue import Catalogue, CatalogueView
 from recognizer.embedder import Embedder
-from recognizer.errors import RecognizerError, UsageError
+from recognizer.errors import CatalogueError, ModelError, ModelMismatch, RecognizerError, UsageError
 from recognizer.paths import default_catalogue_dir, default_data_dir
 from recognizer.released import default_model_path
 
@@ -77,12 +77,11 @@ def run_app(program: str, app: Callable[..., Any]) -> None:
     """Run a typer app; expected errors become a sentence and an exit code."""
     try:
         app()
-    except UsageError as error:
-        fail(program, error)
-        sys.exit(WRONG_USE)
     except RecognizerError as error:
         fail(program, error)
-        sys.exit(SOME_REFUSED)
+        # A model or catalogue that is missing or does not fit is for the user to name right; a damaged or busy one not.
+        wrong_use = isinstance(error, UsageError | ModelError | ModelMismatch) or type(error) is CatalogueError
+        sys.exit(WRONG_USE if wrong_use else SOME_REFUSED)
     except BrokenPipeError:
         # The reader (head, less) went away; that is not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -46,7 +46,8 @@ def demo(
 
     With --once, exit code 0 means that every planted cover was found and nothing else was claimed.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also when started in the background, where SIGINT is ignored
+        signal.signal(number, _interrupt)
     with contextlib.ExitStack() as exits:
         exits.enter_context(contextlib.suppress(KeyboardInterrupt))
         folder = keep or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="recognizer-demo-")))

@@ -32,7 +32,7 @@ def identify(
         0:12–0:51  Greensleeves  [+3 semitones, tempo ×1.06, confidence 0.97]
 
     With --json, prints every event (opened, updated, closed, retracted, states and gaps) as JSON Lines; positions
-    count from the start of each file. Exit code 1 when a file could not be read.
+    count from the start of each file. Exit code 1 when a file could not be read; the others are read all the same.
     """
     chosen = named_profile(profile)
     embedder = common.open_model(model)
@@ -46,7 +46,7 @@ def identify(
             print(f"{path}:")
         try:
             if not path.is_file():
-                raise UsageError(f"{path} is not a file; expected an audio file")
+                raise UsageError(f"{path} is not a file; expected an audio file, check the path")
             items = file_items(decode(path, embedder.contract.sample_rate_hz))
             for event in events_of(feed, items, embedder, view):
                 if as_json:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from recognizer.cli import common, show
-from recognizer.errors import DecodeError, SourceError
+from recognizer.cli.stopping import Stopping
+from recognizer.errors import DecodeError, SourceError, UsageError
 from recognizer.events import FeedClock
 from recognizer.pipeline import FeedLine
 from recognizer.profiles import profile as named_profile
@@ -30,7 +31,9 @@ def listen(
     ] = False,
     raw_rate: Annotated[
         int | None,
-        typer.Option(metavar="HZ", min=1000, max=384000, help="Standard input is raw 16-bit PCM at this rate."),
+        typer.Option(
+            metavar="HZ", min=1000, max=384000, help="Standard input is raw PCM (16 bit, little-endian) at this rate."
+        ),
     ] = None,
     raw_channels: Annotated[int, typer.Option(min=1, max=16, help="Channels of raw PCM.")] = 1,
 ) -> None:
@@ -40,8 +43,11 @@ def listen(
         recognizer listen https://example.org/live.mp3
         ffmpeg -i anything -f s16le -ac 1 -ar 16000 - | recognizer listen - --raw-rate 16000
 
-    A live source is connected again when it fails; what was missed is shown as a gap.
+    A live source is connected again when it fails; what was missed is shown as a gap. On Ctrl-C, what is open is
+    closed. Exit code 0 at the end of the source or on Ctrl-C, 1 when the source cannot be used, 2 for wrong use.
     """
+    if raw_rate is not None and source != "-":
+        raise UsageError(f"--raw-rate says how to read standard input, but the source is {source!r}; write - for it")
     chosen = named_profile(profile)
     embedder = common.open_model(model)
     view = common.open_catalogue(catalogue, embedder)
@@ -50,18 +56,20 @@ def listen(
         allow_private=allow_private, realtime=realtime, pcm_rate_hz=raw_rate, pcm_channels=raw_channels
     )
     feed = FeedLine(FeedClock(source, contract.sample_rate_hz, common.now_ms()), contract, profile=chosen)
+    items = Stopping().items(capture(source, contract.sample_rate_hz, options))
     try:
-        for event in events_of(feed, capture(source, contract.sample_rate_hz, options), embedder, view):
+        for event in events_of(feed, items, embedder, view):
             print(json.dumps(event) if as_json else show.line(event), flush=True)
-    except KeyboardInterrupt:
-        sys.exit(common.DONE)
     except (SourceError, DecodeError) as error:
         common.fail("recognizer", error)
         sys.exit(common.SOME_REFUSED)
 
 
 def devices(as_json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False) -> None:
-    """List microphones; any part of a name can follow mic: (recognizer listen mic:USB)."""
+    """List the microphones.
+
+    Any part of a name, in any case, can follow mic: as in `recognizer listen mic:usb`.
+    """
     from worker.sources.mic import list_devices
 
     found = list_devices()
@@ -71,4 +79,5 @@ def devices(as_json: Annotated[bool, typer.Option("--json", help="As a JSON list
     if not found:
         print("no microphone was found; connect one, or check the sound system's settings")
     for device in found:
-        print(json.dumps(device))
+        default = "  (default)" if device["default"] else ""
+        print(f"{device['name']}{default}  {device['channels']} channels, {device['rate_hz']} Hz")

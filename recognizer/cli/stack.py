@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 import urllib.error
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recognizer.errors import RecognizerError, UsageError
+from web.cli import read_token
+from web.settings import Settings as WebSettings
 from worker.children import Child, end_all
+from worker.feeds import load as load_feeds
 from worker.redis_server import embedded_redis
 
 START_S = 40.0
@@ -82,6 +86,20 @@ class Stack:
                 )
 
 
+def check(settings: StackSettings) -> None:
+    """Refuse what no part could work with, before any of them is started.
+
+    Raises
+    ------
+    UsageError
+    """
+    if settings.feeds is not None:
+        load_feeds(settings.feeds)
+    token = read_token(os.environ.get("RECOGNIZER_WEB_TOKEN"), settings.token_file)
+    url = settings.redis_url or "unix:///embedded"
+    WebSettings(redis_url=url, host=settings.host, port=settings.port, token=token).check()
+
+
 def free_port(host: str, wanted: int) -> int:
     """``wanted``, or a free port when it is 0.
 
@@ -102,7 +120,14 @@ def free_port(host: str, wanted: int) -> int:
 
 @contextlib.contextmanager
 def running(settings: StackSettings) -> Iterator[Stack]:
-    """Start everything, and end everything with the context, Redis last."""
+    """Start everything, and end everything with the context, Redis last.
+
+    Raises
+    ------
+    RecognizerError
+        When something cannot be started.
+    """
+    check(settings)
     port = free_port(settings.host, settings.port)
     with contextlib.ExitStack() as exits:
         url = settings.redis_url or exits.enter_context(embedded_redis(settings.data_dir)).url
@@ -122,7 +147,7 @@ def _children(settings: StackSettings, redis_url: str, port: int) -> list[Child]
     token = ["--token-file", str(settings.token_file)] if settings.token_file else []
     publish = ["publish", "--watch", "--catalogue", str(settings.catalogue), "--redis-url", redis_url]
     worker = ["--redis-url", redis_url, "--processes", str(settings.processes), "--catalogue-wait", *feeds, *model]
-    web = ["--redis-url", redis_url, "--host", settings.host, "--port", str(port), *token]
+    web = ["--redis-url", redis_url, "--host", settings.host, "--port", str(port), "--quiet", *token]
     return [
         Child("the catalogue publisher", "indexer.cli", publish),
         Child("the worker", "worker.cli", worker),

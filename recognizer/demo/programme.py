@@ -215,7 +215,7 @@ def write_demo(folder: Path, seed: int = 1, on_progress: Callable[[str], None] |
     write_wav(programme_wav, broadcast.audio)
     _write_csv(truth_csv, [field.name for field in fields(Planted)], [asdict(p) for p in broadcast.planted])
     rows: list[dict[str, object]] = [
-        {"path": f"catalogue/{file.name}", "work_id": tune.work_id, "title": tune.title, "artist": tune.origin}
+        {"path": f"catalogue/{file.name}", "work_id": tune.work_id, "title": tune.title, "artist": _artist(tune.origin)}
         for file, tune in zip(files, CATALOGUE, strict=True)
     ]
     catalogue_csv = folder / "catalogue.csv"
@@ -246,6 +246,11 @@ def write_wav(path: Path, audio: Audio) -> None:
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes((np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes())
+
+
+def _artist(origin: str) -> str:
+    """The composer; a traditional tune has nobody to name."""
+    return origin.partition(" (")[0] if " (" in origin else ""
 
 
 def _write_csv(path: Path, columns: list[str], rows: Iterable[dict[str, object]]) -> None:

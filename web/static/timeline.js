@@ -33,6 +33,7 @@ export function stretches(changes, heardMs, fromMs, nowMs) {
   const list = [];
   const before = changes.findLast((change) => change.atMs <= fromMs);
   let state = before?.state ?? changes[0]?.previous ?? null;
+  if (!before && state === "connecting") state = null; // before a feed's first sign of life there was no feed
   let at = fromMs;
   for (const change of changes) {
     if (change.atMs > fromMs) {
