@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -10,11 +11,19 @@ from collections.abc import Callable
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
+# While the libraries load, Ctrl-C ends the process without a word instead of showing where it was.
+_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if _interruptible:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import typer  # noqa: E402
 
 from indexer import options  # noqa: E402
 from indexer.commands import add, browse, move, search  # noqa: E402
 from recognizer.errors import CatalogueError, ModelError, ModelMismatch, RecognizerError, UsageError  # noqa: E402
+
+if _interruptible:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EPILOG = """
 Example: indexer add ~/Music, then indexer search cover.mp3

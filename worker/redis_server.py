@@ -92,7 +92,9 @@ def embedded_redis(data_dir: Path, *, memory_mb: int = MEMORY_MB) -> Iterator[Em
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket = socket_path(directory)
     if _answers(socket):
-        raise RedisUnavailable(f"a Redis already serves {directory}; is another `recognizer up` running?")
+        raise RedisUnavailable(
+            f"a Redis already serves {directory}; end the other `recognizer up`, or name another data directory"
+        )
     socket.unlink(missing_ok=True)
     program = find_program()
     log = directory / "redis.log"

@@ -29,6 +29,7 @@ METADATA = frozenset(
     )
 )
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+ALLOWING = "; if that is meant, set allow_private = true for the feed, or give --allow-private"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,7 @@ def resolve(host: str, port: int, *, allow_private: bool, lookup: Callable[..., 
         reason = refusal(ipaddress.ip_address(text), allow_private)
         if reason:
             raise SourceError(
-                f"host {host!r} has {reason} ({text}), which is refused"
-                + ("" if allow_private else "; set allow_private = true for this feed if that is meant"),
+                f"host {host!r} has {reason} ({text}), which is refused{'' if allow_private else ALLOWING}",
                 state="invalid_source",
                 retryable=False,
             )

@@ -121,7 +121,8 @@ def choose(devices: list[Device], name: str) -> Device:
     if fits:
         return fits[0]
     known = ", ".join(repr(d.name) for d in devices) or "none"
-    raise SourceError(f"no microphone named {name!r}; the input devices are: {known}", state="reconnecting")
+    missing = f"no microphone named {name!r}" if name else "no default microphone"
+    raise SourceError(f"{missing}; the input devices are: {known}", state="reconnecting")
 
 
 class Recorder:

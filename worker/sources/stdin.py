@@ -88,7 +88,7 @@ def open_stream(spec: str, rate_hz: int, options: SourceOptions) -> Iterator[Sou
             seen = "nothing" if not head else f"bytes starting {head[:4].hex(' ')}"
             raise SourceError(
                 f"standard input holds {seen}, expected WAV, FLAC, MP3, Ogg or another container; "
-                "for raw s16le PCM give its sample rate",
+                "for raw s16le PCM give its sample rate (--raw-rate HZ)",
                 state="invalid_source",
                 retryable=False,
             )
