@@ -17,7 +17,7 @@ from recognizer.errors import CatalogueError, ModelError, ModelMismatch, Recogni
 from recognizer.paths import default_catalogue_dir, default_data_dir
 from recognizer.released import default_model_path
 
-DONE, SOME_REFUSED, WRONG_USE = 0, 1, 2
+DONE, SOME_REFUSED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 CatalogueOption = Annotated[
     Path | None,

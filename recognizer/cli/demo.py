@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from recognizer.errors import RecognizerError
 from recognizer.events import CLOSED, OPENED, RETRACTED, Event
 
 FEED = "demo"
+CATALOGUE = "demo-catalogue"
 # After the last sound: the line's lag, and the time a detection is held before it closes.
 DRAIN_S = 45.0
 
@@ -32,9 +34,8 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Play the programme once, print planted against detected, and end.")
     ] = False,
-    keep: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the music (WAV) and the catalogue in DIR.")
-    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the music (WAV) and the catalogue in FOLDER.")] = False,
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where --keep leaves them.")] = Path("demo-output"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the dashboard; 0 takes a free one.")] = 8321,
     seed: Annotated[int, typer.Option(help="Another seed plays other arrangements.")] = 1,
 ) -> None:
@@ -50,7 +51,8 @@ def demo(
         signal.signal(number, _interrupt)
     with contextlib.ExitStack() as exits:
         exits.enter_context(contextlib.suppress(KeyboardInterrupt))
-        folder = keep or Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="recognizer-demo-")))
+        if not keep:
+            folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="recognizer-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
         material = _prepare(folder, seed)
         station = Broadcast(material.programme_wav, once=once, wait_for_listener=True)
@@ -63,6 +65,8 @@ def demo(
             report = compare(read_truth(material.truth_csv), events)
             _print(report)
             sys.exit(common.DONE if report.ok else common.SOME_REFUSED)
+    if once:  # interrupted: nothing was shown to be right
+        sys.exit(common.INTERRUPTED)
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -73,8 +77,9 @@ def _prepare(folder: Path, seed: int) -> DemoMaterial:
     print(f"Making the music (12 references and a programme) in {folder} …", flush=True)
     material = write_demo(folder / "music", seed=seed)
     print("Indexing the references …", flush=True)
+    shutil.rmtree(folder / CATALOGUE, ignore_errors=True)  # of an earlier demo, perhaps with another model
     command = [sys.executable, "-m", "indexer.cli", "add", "--manifest", str(material.catalogue_csv)]
-    done = subprocess.run([*command, "--catalogue", str(folder / "catalogue")], check=False)
+    done = subprocess.run([*command, "--catalogue", str(folder / CATALOGUE)], check=False)
     if done.returncode != 0:
         raise RecognizerError(f"indexing the demo's references failed with exit code {done.returncode}")
     return material
@@ -88,7 +93,7 @@ def _stack(folder: Path, station: Broadcast, port: int) -> Iterator[Stack]:
         "allow_private = true  # the broadcast comes from this machine\n"
     )
     with tempfile.TemporaryDirectory(prefix="recognizer-demo-") as data:
-        settings = StackSettings(data_dir=Path(data), catalogue=folder / "catalogue", feeds=feeds, port=port)
+        settings = StackSettings(data_dir=Path(data), catalogue=folder / CATALOGUE, feeds=feeds, port=port)
         with running(settings) as stack:
             yield stack
 
