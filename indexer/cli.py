@@ -63,6 +63,12 @@ def main() -> None:
         options.complain(str(error))
         wrong_use = isinstance(error, UsageError | ModelError | ModelMismatch) or type(error) is CatalogueError
         sys.exit(options.WRONG_USE if wrong_use else options.SOME_REFUSED)
+    except OSError as error:
+        # What is still in the buffer cannot be written either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = f"{error.filename}: " if error.filename else ""
+        options.complain(f"{where}{error.strerror or error}; check the disk and the permissions")
+        sys.exit(options.SOME_REFUSED)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def fail(program: str, error: BaseException) -> None:
+def fail(program: str, error: BaseException | str) -> None:
     """One sentence on standard error."""
     print(f"{program}: {error}", file=sys.stderr)
 
@@ -82,7 +82,11 @@ def run_app(program: str, app: Callable[..., Any]) -> None:
         # A model or catalogue that is missing or does not fit is for the user to name right; a damaged or busy one not.
         wrong_use = isinstance(error, UsageError | ModelError | ModelMismatch) or type(error) is CatalogueError
         sys.exit(WRONG_USE if wrong_use else SOME_REFUSED)
-    except BrokenPipeError:
-        # The reader (head, less) went away; that is not an error of ours.
+    except OSError as error:
+        # What is still in the buffer cannot be written either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(DONE)
+        if isinstance(error, BrokenPipeError):  # the reader (head, less) has seen enough
+            sys.exit(DONE)
+        where = f"{error.filename}: " if error.filename else ""
+        fail(program, f"{where}{error.strerror or error}; check the disk and the permissions")
+        sys.exit(SOME_REFUSED)
