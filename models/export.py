@@ -48,7 +48,22 @@ def export(net: RecognizerNet, promise: ModelContract, target: Path) -> str:
     ValueError
         When the file is too big or ONNX Runtime and torch differ.
     """
-    net = _undifferentiated(net)
+    model = _traced(_undifferentiated(net), promise)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, promise.to_json()
+    onnx.checker.check_model(model)
+    blob = model.SerializeToString(deterministic=True)
+    if len(blob) > MAX_BYTES:
+        raise ValueError(f"the model has {len(blob)} bytes, expected at most {MAX_BYTES}")
+    target.write_bytes(blob)
+    worst = largest_difference(net, promise, blob)
+    if worst > _TOLERANCE:
+        raise ValueError(f"ONNX Runtime and torch differ by {worst}, expected at most {_TOLERANCE}")
+    return hashlib.sha256(blob).hexdigest()
+
+
+def _traced(net: RecognizerNet, promise: ModelContract) -> onnx.ModelProto:
+    """The ONNX graph with free batch and lengths."""
     # The two lengths add up to a window, which the exporter has no words for: it takes them as independent.
     batch, steps = torch.export.Dim("batch"), torch.export.Dim("steps", min=1, max=promise.window_steps)
     past_steps = torch.export.Dim("past_steps", max=promise.window_steps)
@@ -68,18 +83,7 @@ def export(net: RecognizerNet, promise: ModelContract, target: Path) -> str:
     )
     if program is None:
         raise ValueError("the exporter returned nothing")
-    model = program.model_proto
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, promise.to_json()
-    onnx.checker.check_model(model)
-    blob = model.SerializeToString(deterministic=True)
-    if len(blob) > MAX_BYTES:
-        raise ValueError(f"the model has {len(blob)} bytes, expected at most {MAX_BYTES}")
-    target.write_bytes(blob)
-    worst = largest_difference(net, promise, blob)
-    if worst > _TOLERANCE:
-        raise ValueError(f"ONNX Runtime and torch differ by {worst}, expected at most {_TOLERANCE}")
-    return hashlib.sha256(blob).hexdigest()
+    return program.model_proto
 
 
 def _undifferentiated(net: RecognizerNet) -> RecognizerNet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,11 @@ class Settings:
     net: Net = Net()
     loss: Loss = Loss()
     start: str = ""
-    probe: str = ""
+
+    def within(self, folder: Path) -> Settings:
+        """The same settings with relative data paths put under ``folder``."""
+        data = replace(self.data, manifest=str(folder / self.data.manifest), store=str(folder / self.data.store))
+        return replace(self, data=data)
 
 
 _PARTS: dict[str, type[Any]] = {"data": Data, "schedule": Schedule, "net": Net, "loss": Loss}

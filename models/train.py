@@ -152,11 +152,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--runs", type=Path, required=True, help="folder for checkpoints and logs")
+    parser.add_argument("--data", type=Path, default=Path(), help="folder that the configuration's paths start from")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     torch.set_num_threads(options.threads)
-    settings = read_settings(options.config)
+    settings = read_settings(options.config).within(options.data)
     folder = options.runs / settings.name
     folder.mkdir(parents=True, exist_ok=True)
     store = ScoreStore(Path(settings.data.store))

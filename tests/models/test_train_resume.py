@@ -93,12 +93,12 @@ def test_the_rate_rises_then_falls_to_its_end() -> None:
 def test_the_average_moves_towards_the_weights_and_leaves_the_network_alone() -> None:
     net = torch.nn.Linear(1, 1, bias=False)
     average = Average(net, 0.9)
-    start = float(net.weight)
+    start = net.weight.item()
     net.weight.data += 1
     average.update(net)
     copied = average.into(net)
-    assert start < float(copied.weight) < float(net.weight)
-    assert float(net.weight) == pytest.approx(start + 1)
+    assert start < copied.weight.item() < net.weight.item()
+    assert net.weight.item() == pytest.approx(start + 1)
 
 
 @pytest.mark.parametrize("extra", ["unknown = 1\n", "[data]\nmanifest='m'\nstore='s'\nspeed=3\n"])
