@@ -93,7 +93,8 @@ class CaptureProcess:
         if isinstance(item, SourceState):
             self._state = (item.state.value, item.detail)
             level = logging.INFO if item.state in (StreamState.CONNECTING, StreamState.RUNNING) else logging.WARNING
-            log.log(level, "%s %s", item.state.value, item.detail or "", extra={"feed": self._feed})
+            detail = f": {item.detail}" if item.detail else ""
+            log.log(level, "%s%s", item.state.value, detail, extra={"feed": self._feed})
         elif isinstance(item, AudioChunk):
             self._audio_at_ms = _now_ms()
             self._level_dbfs = _level_dbfs(item)

@@ -31,6 +31,8 @@ class Child:
     arguments : str or sequence of str
     environment : dict, optional
         This process's own when omitted.
+    expected : sequence of int
+        Exit statuses beside 0 that are no news.
 
     Attributes
     ----------
@@ -44,9 +46,15 @@ class Child:
     """
 
     def __init__(
-        self, name: str, module: str, arguments: str | Sequence[str], environment: dict[str, str] | None = None
+        self,
+        name: str,
+        module: str,
+        arguments: str | Sequence[str],
+        environment: dict[str, str] | None = None,
+        expected: Sequence[int] = (),
     ) -> None:
         self.name = name
+        self._expected = (0, *expected)
         words = [arguments] if isinstance(arguments, str) else arguments
         self._command = [sys.executable, "-m", module, *words]
         self._environment = environment
@@ -79,7 +87,6 @@ class Child:
             self._ends_s.clear()
         self.failed = False
         self.started_s = now_s
-        parent = os.getpid()
         # A session of its own: Ctrl-C in the terminal reaches the supervisor, which ends its children in order.
         parent = os.getpid()
         self._process = subprocess.Popen(
@@ -98,7 +105,7 @@ class Child:
         self.failed = often
         recent = sum(now_s - end_s < 60.0 for end_s in self._ends_s)
         self._start_at_s = now_s + (COOL_DOWN_S if often else min(30.0, 0.5 * 2.0 ** (recent - 1)))
-        if status != 0:
+        if status not in self._expected:
             log.warning("%s ended with status %d; next start in %.1f s", self.name, status, self._start_at_s - now_s)
 
     def kill(self) -> None:

@@ -29,11 +29,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields)
 
 
+class Plain(logging.Formatter):
+    """One line a record, with the feed that it is about, if any, before the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line; a traceback follows on lines of its own."""
+        feed = getattr(record, "feed", None)
+        record.about = f"[{feed}] " if feed is not None else ""
+        return super().format(record)
+
+
 def setup(as_json: bool, level: int = logging.INFO) -> None:
     """Send the logs of this process to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    )
+    handler.setFormatter(JsonLines() if as_json else Plain("%(asctime)s %(levelname)s %(name)s: %(about)s%(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # reports each instruction set that it tries

@@ -140,7 +140,9 @@ class Supervisor:
         if not self._prepare(feed, config):
             return
         argument = self._settings.argument(feed=feed, owner=self._name, parent=os.getpid())
-        child = Child(f"capture {feed}", "worker.capture_process", argument, self._settings.environment())
+        child = Child(
+            f"capture {feed}", "worker.capture_process", argument, self._settings.environment(), (EXIT_REFUSED,)
+        )
         self._captures[feed] = (config, child)
         log.info("capture started", extra={"feed": feed})
         child.tend()

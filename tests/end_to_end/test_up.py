@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from recognizer.cli.stack import free_port
+from recognizer.errors import UsageError
 from tests.end_to_end.installed import DETECTIONS, run
 from tests.end_to_end.music import ARTIST, COVERED, LATER, SEMITONES, TITLE, write_cover
 from tests.end_to_end.system import Listener, running_pids, up
@@ -167,3 +169,12 @@ def test_up_without_a_catalogue_makes_one_and_says_how_to_fill_it(references, tm
         assert [line.split(" ")[0] for line in system.said] == ["Made", "Dashboard:"]
         system.process.send_signal(signal.SIGINT)  # while the worker is still starting
         assert system.process.wait(20) == 0
+
+
+def test_port_0_is_a_free_port_and_a_taken_one_is_refused():
+    port = free_port("127.0.0.1", 0)
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(UsageError, match=f"port {port} on 127.0.0.1 cannot be used .* choose --port"):
+            free_port("127.0.0.1", port)
+        assert free_port("127.0.0.1", 0) != port
+    assert free_port("127.0.0.1", port) == port

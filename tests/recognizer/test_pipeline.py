@@ -105,6 +105,14 @@ def test_a_cover_is_opened_and_closed_at_its_place_and_the_unknown_stays_unknown
     assert line.ended and len({event["id"] for event in events}) == len(events)
 
 
+def test_a_source_that_cannot_be_used_ends_as_what_it_is(embedder: Embedder, view: CatalogueView) -> None:
+    refused = [SourceState(StreamState.INVALID_SOURCE, 0, "no such file"), SourceEnd(0, "no such file")]
+    line = FeedLine(CLOCK, embedder.contract)
+    states = by_type(drive(line, refused, embedder, view), STATE_CHANGED)
+    assert [(d["state"], d["detail"]) for d in states] == [("invalid_source", "no such file")]
+    assert line.ended and line.status()["state"] == "invalid_source"
+
+
 def test_any_chunking_gives_the_same_events(embedder: Embedder, view: CatalogueView) -> None:
     audio = programme()[: 60 * RATE]
     end = SourceEnd(len(audio), "end")

@@ -123,6 +123,11 @@ def test_an_unknown_microphone_is_named_with_those_there_are():
     assert caught.value.retryable, "it may be plugged in later"
 
 
+def test_without_a_default_microphone_those_there_are_are_named():
+    with pytest.raises(SourceError, match="no default microphone; the input devices are: none"):
+        choose([], "")
+
+
 @pytest.mark.parametrize(("name", "index"), [("usb audio", 4), ("PULSE", 3), ("", 7), ("default", 7), ("Mic", 4)])
 def test_devices_are_chosen_by_a_part_of_the_name(name, index):
     assert choose(DEVICES, name).index == index
