@@ -17,7 +17,7 @@ import typer
 
 from recognizer.cli import common, show
 from recognizer.cli.follow import Follower
-from recognizer.cli.stack import Stack, StackSettings, running
+from recognizer.cli.stack import Stack, StackSettings, free_port, running
 from recognizer.demo.broadcast import Broadcast
 from recognizer.demo.programme import DemoMaterial, read_truth, write_demo
 from recognizer.demo.report import Report, compare
@@ -49,6 +49,7 @@ def demo(
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # also when started in the background, where SIGINT is ignored
         signal.signal(number, _interrupt)
+    free_port("127.0.0.1", port)  # a taken port is said now, not when the music is made
     with contextlib.ExitStack() as exits:
         exits.enter_context(contextlib.suppress(KeyboardInterrupt))
         if not keep:

@@ -145,13 +145,15 @@ def _children(settings: StackSettings, redis_url: str, port: int) -> list[Child]
     model = ["--model", str(settings.model)] if settings.model else []
     feeds = ["--feeds", str(settings.feeds)] if settings.feeds else []
     token = ["--token-file", str(settings.token_file)] if settings.token_file else []
-    publish = ["publish", "--watch", "--catalogue", str(settings.catalogue), "--redis-url", redis_url]
-    worker = ["--redis-url", redis_url, "--processes", str(settings.processes), "--catalogue-wait", *feeds, *model]
-    web = ["--redis-url", redis_url, "--host", settings.host, "--port", str(port), "--quiet", *token]
+    publish = ["publish", "--watch", "--catalogue", str(settings.catalogue)]
+    worker = ["--processes", str(settings.processes), "--catalogue-wait", *feeds, *model]
+    web = ["--host", settings.host, "--port", str(port), "--quiet", *token]
+    # Command lines can be read by everybody on the machine, and the address may hold a password.
+    environment = {**os.environ, "RECOGNIZER_REDIS_URL": redis_url}
     return [
-        Child("the catalogue publisher", "indexer.cli", publish),
-        Child("the worker", "worker.cli", worker),
-        Child("the web server", "web.cli", web),
+        Child("the catalogue publisher", "indexer.cli", publish, environment),
+        Child("the worker", "worker.cli", worker, environment),
+        Child("the web server", "web.cli", web, environment),
     ]
 
 

@@ -36,6 +36,7 @@ class System:
 
     def __init__(self, process: subprocess.Popen[str], url: str, said: list[str]) -> None:
         self.process, self.url, self.said = process, url, said
+        self._seen: dict[int, str] = {}
 
     def get(self, path: str) -> Any:
         """An answer of the API, whatever its status; None while nobody answers."""
@@ -55,7 +56,17 @@ class System:
         while below:
             below = {pid for pid, parent in parents.items() if parent in below} - found
             found |= below
-        return sorted(pid for pid in found if named in command_line(pid))
+        self._seen |= {pid: command_line(pid) for pid in found}
+        return sorted(pid for pid in found if named in self._seen[pid])
+
+    def kill_all(self) -> None:
+        """Nothing that was ever seen below it survives; a failed test must not leave it to others."""
+        self.pids()
+        end(self.process, signal.SIGKILL)
+        for pid, was in self._seen.items():
+            with contextlib.suppress(ProcessLookupError):
+                if command_line(pid) == was:
+                    os.kill(pid, signal.SIGKILL)
 
 
 def running_pids() -> list[int]:
@@ -96,12 +107,7 @@ def up(log: Path, *arguments: object) -> Iterator[System]:
         assert system.url, f"{system.said}\n{log.read_text()}"
         yield system
     finally:
-        left = system.pids()
-        end(process, signal.SIGKILL)
-        for pid in left:  # each would end by itself; a failed test must not leave them to others all the same
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not set(left) & set(running_pids()), 10, "the end of what a test had started")
+        system.kill_all()
 
 
 class Listener:

@@ -16,7 +16,7 @@ from recognizer.cli.stack import free_port
 from recognizer.errors import UsageError
 from tests.end_to_end.installed import DETECTIONS, run
 from tests.end_to_end.music import ARTIST, COVERED, LATER, SEMITONES, TITLE, write_cover
-from tests.end_to_end.system import Listener, running_pids, up
+from tests.end_to_end.system import Listener, command_line, running_pids, up
 from tests.services import end, icecast, wait_until
 
 FEED = '[[feeds]]\nid = "hall"\ntitle = "The town hall"\nsource = "{source}"\nallow_private = true\n'
@@ -32,7 +32,7 @@ def test_an_evening_on_the_radio(catalogue, references, tmp_path, visit, artefac
     A cover goes on air and is named on the dashboard and the kiosk; the worker that listens is killed; a reference
     is added; the cover ends and talk follows; the user presses Ctrl-C.
     """
-    evening = write_cover(tmp_path / "evening.wav", before_s=9, talk_s=34)
+    evening = write_cover(tmp_path / "evening.wav", before_s=12, talk_s=34)
     feeds, log = tmp_path / "feeds.toml", tmp_path / "stderr"
     catalogue = shutil.copytree(catalogue, tmp_path / "catalogue")  # it grows here
     with icecast(tmp_path) as station:
@@ -119,6 +119,7 @@ def test_up_is_alone_with_its_data_leaves_nothing_when_killed_and_starts_again(c
         position = wait_until(lambda: system.get("streams/hall").get("position_ms"), 20, "the feed being heard")
         everything = [system.process.pid, *system.pids()]
         assert len(everything) == 1 + len(PARTS)
+        assert not any("unix://" in command_line(pid) for pid in everything), "an address may hold a password"
         system.process.kill()
         wait_until(lambda: not set(everything) & set(running_pids()), 10, "the end of every part")
     # The same data again: no feeds named, so those of before, from where they were.
