@@ -1,7 +1,8 @@
 """Event envelopes: what the line says about a feed (CloudEvents 1.0 fields, see the README's API section).
 
 Every revision of a detection carries its full state, so a lost update is harmless. Identifiers are derived from the
-feed and sample positions, never from a clock or a random source: reading the same audio twice gives the same events.
+feed, the start of its timeline and sample positions, never from a random source: a worker that takes over a feed tells
+the same events as the one before.
 """
 
 from __future__ import annotations
