@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import os
 import sys
@@ -21,6 +20,7 @@ from models.data.store import ScoreStore
 from models.data.views import Corpus, Recipe, batch
 from models.losses.build import build_loss
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
+from models.run_log import log_row
 from models.schedule import Average, learning_rate
 from models.settings import Settings, read_settings
 
@@ -130,21 +130,13 @@ def fit(run: Run, train: list[Entry], held_out: Corpus) -> None:
         losses.append(train_step(run, torch.from_numpy(views), torch.from_numpy(works)))
         if run.step % schedule.probe_steps == 0 or run.step == schedule.steps:
             top1 = validate(run, held_out)
-            _log_row(run.folder / "log.csv", run.step, float(np.mean(losses)), top1)
+            loss = float(np.mean(losses))
+            log_row(run.folder / "log.csv", run.step, {"loss": f"{loss:.4f}", "val_top1": f"{top1:.4f}"})
+            log.info("step %d loss %.4f val top-1 %.4f", run.step, loss, top1)
             losses = []
         if time.monotonic() - saved > schedule.save_s or run.step == schedule.steps:
             run.save()
             saved = time.monotonic()
-
-
-def _log_row(path: Path, step: int, loss: float, top1: float) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(["unix_s", "step", "loss", "val_top1"])
-        writer.writerow([int(time.time()), step, f"{loss:.4f}", f"{top1:.4f}"])
-    log.info("step %d loss %.4f val top-1 %.4f", step, loss, top1)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from torch.nn import functional
 
 from models.data.pieces import Pieces
 from models.nets.salience import SalienceConfig, SalienceNet
+from models.run_log import log_row
 from models.schedule import Average, learning_rate
 from models.settings import Schedule
 
@@ -59,7 +59,9 @@ def fit(net: SalienceNet, train: Pieces, held_out: Pieces, schedule: Schedule, c
         if step % schedule.probe_steps == 0 or step == schedule.steps:
             with torch.no_grad():
                 checked = loss_of(average.into(net), held_out, 64, np.random.default_rng(0), rough=False)
-            _log_row(folder / "log.csv", step, float(np.mean(losses)), float(checked))
+            mean_loss, unseen = float(np.mean(losses)), float(checked)
+            log_row(folder / "log.csv", step, {"loss": f"{mean_loss:.5f}", "held_out_loss": f"{unseen:.5f}"})
+            log.info("step %d loss %.5f held out %.5f", step, mean_loss, unseen)
             losses = []
         if time.monotonic() - saved > schedule.save_s or step == schedule.steps:
             state = {
@@ -71,16 +73,6 @@ def fit(net: SalienceNet, train: Pieces, held_out: Pieces, schedule: Schedule, c
             torch.save({**state, "width": net.config.width}, checkpoint.with_suffix(".part"))
             os.replace(checkpoint.with_suffix(".part"), checkpoint)
             saved = time.monotonic()
-
-
-def _log_row(path: Path, step: int, loss: float, held_out: float) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(["unix_s", "step", "loss", "held_out_loss"])
-        writer.writerow([int(time.time()), step, f"{loss:.5f}", f"{held_out:.5f}"])
-    log.info("step %d loss %.5f held out %.5f", step, loss, held_out)
 
 
 def main(arguments: list[str] | None = None) -> int:

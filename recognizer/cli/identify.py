@@ -53,11 +53,7 @@ def identify(
                     print(json.dumps(event), flush=True)
                 elif event["type"] == CLOSED:
                     heard += 1
-                    data = event["data"]
-                    span = f"{show.clock(data['start_ms'])}–{show.clock(data['end_ms'])}"
-                    print(
-                        f"{span:>14}  {show.name(data)}  [{show.measured(data)}, confidence {data['confidence']:.2f}]"
-                    )
+                    print(show.heard(event["data"]))
         except RecognizerError as error:
             refused += 1
             common.fail("recognizer", error)

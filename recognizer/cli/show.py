@@ -35,14 +35,18 @@ def measured(data: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def heard(data: dict[str, Any], word: str = "") -> str:
+    """One detection: when, what (``word`` says in which sense), and how it differs from the reference."""
+    span = f"{clock(data['start_ms'])}–{clock(data['end_ms'])}"
+    return f"{span:>14}  {word}{name(data)}  [{measured(data)}, confidence {data['confidence']:.2f}]"
+
+
 def line(event: Event) -> str:
     """One event as one line."""
     kind, data = event["type"], event["data"]
     if kind in _WORDS:
-        span = f"{clock(data['start_ms'])}–{clock(data['end_ms'])}"
         reason = f"  ({data['close_reason']})" if data["close_reason"] else ""
-        details = f"{measured(data)}, confidence {data['confidence']:.2f}"
-        return f"{span:>14}  {_WORDS[kind]:<10} {name(data)}  [{details}]{reason}"
+        return heard(data, f"{_WORDS[kind]:<10} ") + reason
     if kind == STATE_CHANGED:
         detail = f": {data['detail']}" if data["detail"] else ""
         return f"{clock(data['at_ms']):>14}  {'feed':<10} {data['state'].replace('_', ' ')}{detail}"

@@ -40,8 +40,8 @@ class StackSettings:
         0 takes a free one.
     processes : int
         Line processes.
-    token : str or None
-        For the web part beyond loopback.
+    token_file : Path or None
+        Holds the token that the web part needs beyond loopback.
     """
 
     data_dir: Path
