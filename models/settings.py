@@ -57,6 +57,7 @@ class Loss:
 
     kind: str = "contrastive"
     temperature: float = 0.07
+    memory: int = 0
     margin: float = 0.2
     scale: float = 24.0
 
@@ -95,7 +96,8 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A whole stage; ``start`` names a checkpoint whose weights are the beginning (empty for random)."""
+    """A whole stage; ``start`` names a checkpoint, from the folder of all runs,
+    whose weights are the beginning (empty for random)."""
 
     name: str
     data: Data

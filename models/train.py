@@ -74,7 +74,7 @@ class Run:
             self.step = self.average.updates = int(state["step"])
             log.info("resumed at step %d", self.step)
         elif self.settings.start:
-            state = torch.load(self.settings.start, weights_only=True, map_location="cpu")
+            state = torch.load(self.folder.parent / self.settings.start, weights_only=True, map_location="cpu")
             self.net.load_state_dict(state["average"])
             self.average = Average(self.net, self.settings.schedule.ema)
 

@@ -19,7 +19,7 @@ def build_loss(settings: Loss, works: int, dimension: int) -> nn.Module:
         When the name is unknown.
     """
     if settings.kind == "contrastive":
-        return SupervisedContrastive(settings.temperature)
+        return SupervisedContrastive(settings.temperature, settings.memory, dimension)
     if settings.kind == "triplet":
         return SemiHardTriplet(settings.margin)
     if settings.kind == "softmax":
