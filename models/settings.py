@@ -96,8 +96,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A whole stage; ``start`` names a checkpoint, from the folder of all runs,
-    whose weights are the beginning (empty for random)."""
+    """A whole stage.
+
+    ``start`` names a checkpoint, seen from the folder of all runs, whose weights are the beginning (empty: random).
+    """
 
     name: str
     data: Data

@@ -1,4 +1,4 @@
-"""Supervised contrastive loss (with two views a work: NT-Xent / InfoNCE), against the batch and a memory of past views."""
+"""Supervised contrastive loss (with two views a work: NT-Xent / InfoNCE), against batch and memory."""
 
 from __future__ import annotations
 
@@ -36,13 +36,18 @@ class SupervisedContrastive(nn.Module):
         same = labels[:, None] == labels[None]
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         logits = (embeddings @ embeddings.T / self.temperature).masked_fill(itself, -1e4)
-        usable = (self.past_labels[None] != labels[:, None]) & (self.past_labels[None] >= 0)
-        others = (embeddings @ self.past.T / self.temperature).masked_fill(~usable, -1e4)
-        log_share = logits - torch.logsumexp(torch.cat([logits, others], 1), 1, keepdim=True)
+        log_share = logits - torch.logsumexp(torch.cat([logits, *self._remembered(embeddings, labels)], 1), 1, True)
         positive = (same & ~itself).float()
         if self.training:
             self._remember(embeddings.detach(), labels)
         return -((log_share * positive).sum(1) / positive.sum(1).clamp(min=1)).mean()
+
+    def _remembered(self, embeddings: Tensor, labels: Tensor) -> list[Tensor]:
+        """Logits against the memory, (n, memory); other views of the same works are left out."""
+        if not len(self.past):
+            return []
+        usable = (self.past_labels[None] != labels[:, None]) & (self.past_labels[None] >= 0)
+        return [(embeddings @ self.past.T / self.temperature).masked_fill(~usable, -1e4)]
 
     def _remember(self, embeddings: Tensor, labels: Tensor) -> None:
         if len(self.past):
