@@ -38,6 +38,10 @@ class Candidate:
         Timeline positions (samples) of the aligned stretch.
     ref_start_ms : int
         Where in the reference the aligned stretch begins.
+    hits : int
+        Windows of the last half minute whose nearest windows of this work lie on one line of time.
+    similarity : float
+        How near the work's windows were to those of the last steps (cosine), 0 when unknown.
     """
 
     work_id: str
@@ -53,6 +57,8 @@ class Candidate:
     heard_from: int
     heard_to: int
     ref_start_ms: int
+    hits: int = 0
+    similarity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
