@@ -18,6 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
+from recognizer.calibration import checked
 from recognizer.errors import ModelError
 
 CONTRACT_VERSION = 1
@@ -50,7 +51,8 @@ class ModelContract:
     dimension : int
         Length of the embedding, which has unit L2 norm.
     calibration : dict
-        Named numbers fitted for this model (thresholds, logistic weights); empty when not calibrated.
+        Numbers that turn evidence into a probability (`recognizer.calibration`); empty when not calibrated. A file
+        keeps them beside this contract, see there.
     """
 
     name: str
@@ -74,6 +76,7 @@ class ModelContract:
                 if field.name == "context_samples" and value == 0:
                     continue
                 raise ModelError(f"model contract: {field.name} is {value!r}, expected a positive integer")
+        checked(self.calibration)
         if self.version != CONTRACT_VERSION:
             raise ModelError(
                 f"model contract has version {self.version}, this program reads version {CONTRACT_VERSION}; "
@@ -132,11 +135,6 @@ class ModelContract:
         if not isinstance(raw, dict) or set(raw) != names:
             seen = sorted(set(raw) ^ names) if isinstance(raw, dict) else type(raw).__name__
             raise ModelError(f"model contract has missing or unknown fields: {seen}")
-        calibration = raw["calibration"]
-        if not isinstance(calibration, dict) or not all(
-            isinstance(v, int | float) and not isinstance(v, bool) for v in calibration.values()
-        ):
-            raise ModelError("model contract: calibration must map names to numbers")
         if not isinstance(raw["name"], str) or not raw["name"]:
             raise ModelError("model contract: name must be a non-empty string")
         return cls(**raw)

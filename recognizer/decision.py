@@ -1,7 +1,7 @@
 """Evidence of one feed, step by step, into changes of its detections.
 
-Keeps the last minute of the pitch sequence (`PitchHistory`) and the accumulated shortlist; every few steps asks for
-the second opinion and lets the tracker decide.
+Keeps the newest part of the pitch sequence (`PitchHistory`) and the accumulated shortlist; every few steps asks for
+the second opinion on all of it and on its last seconds, weighs what they say, and lets the tracker decide.
 """
 
 from __future__ import annotations
@@ -13,50 +13,14 @@ import numpy as np
 from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.events import Event, FeedClock
+from recognizer.fusion import Evidence, gather, weighed
+from recognizer.history import PitchHistory
 from recognizer.matcher import Shortlist
 from recognizer.profiles import Profile
 from recognizer.second_opinion import second_opinion
 from recognizer.step import Floats, StepOutput
 from recognizer.tracker import Change, Tracker
 from recognizer.windower import Step
-
-
-class PitchHistory:
-    """The newest pitch frames of a feed, on its timeline.
-
-    Attributes
-    ----------
-    frames : float32 array, shape (up to ``capacity``, bins)
-        Zero where there was no music; a zero frame matches nothing.
-    end_sample : int
-        Position just after the last frame.
-    """
-
-    def __init__(self, contract: ModelContract, seconds: float) -> None:
-        self._fps = contract.pitch_fps
-        self._rate_hz = contract.sample_rate_hz
-        self.capacity = round(seconds * contract.pitch_fps)
-        self.frames: Floats = np.zeros((0, contract.pitch_bins), dtype=np.float32)
-        self.end_sample = 0
-
-    def push(self, pitch: Floats, end_sample: int) -> None:
-        """Append the frames that end at ``end_sample``."""
-        self.frames = np.concatenate([self.frames, pitch])[-self.capacity :]
-        self.end_sample = end_sample
-
-    def skip_to(self, end_sample: int) -> None:
-        """Stand for a stretch without audio by empty frames."""
-        missing = round((end_sample - self.end_sample) / self._rate_hz * self._fps)
-        empty = np.zeros((min(max(missing, 0), self.capacity), self.frames.shape[1]), dtype=np.float32)
-        self.push(empty, end_sample)
-
-    def forget(self) -> None:
-        """Start again from nothing."""
-        self.frames = self.frames[:0]
-
-    def position(self, frame: int) -> int:
-        """Timeline position at which a frame begins."""
-        return self.end_sample - round((len(self.frames) - frame) / self._fps * self._rate_hz)
 
 
 class Decision:
@@ -67,6 +31,11 @@ class Decision:
     clock : FeedClock
     contract : ModelContract
     profile : Profile
+
+    Attributes
+    ----------
+    evidence : list of Evidence
+        Of the newest decision; empty when nothing was to be decided.
     """
 
     def __init__(self, clock: FeedClock, contract: ModelContract, profile: Profile) -> None:
@@ -81,6 +50,7 @@ class Decision:
         self._music_steps = 0  # steps of music still in the history
         self.index_version = 0
         self._model_id = ""
+        self.evidence: list[Evidence] = []
 
     @property
     def gathering(self) -> bool:
@@ -96,18 +66,27 @@ class Decision:
             self._shortlist.update(view, output.embedding)
             self._music_steps += 1
         self._steps += 1
+        self.evidence = []
         if self._steps % self._profile.decide_every_steps:
             return []
         enough = self._music_steps * self._contract.step_s >= self._profile.least_music_s
-        candidates = []
         if music and enough:
-            numbers = self._shortlist.best(view, self._tracker.open_works)
-            candidates = second_opinion(
-                view, self.history, numbers, self._tracker.open_works, self._contract, self._profile.matcher
-            )
+            self.evidence = self._look(now, view)
         if not music:
             self._music_steps = max(0, self._music_steps - self._profile.decide_every_steps)
+        candidates = [weighed(evidence, self._contract.calibration) for evidence in self.evidence]
         return self._events(self._tracker.update(now, candidates), now)
+
+    def _look(self, now: int, view: CatalogueView) -> list[Evidence]:
+        """Ask for the second opinion on the whole history and on its last seconds."""
+        settings, works = self._profile.matcher, self._tracker.open_works
+        numbers = self._shortlist.best(view, works)
+        long = second_opinion(view, self.history, numbers, works, self._contract, settings)
+        # What one history speaks for, the other is asked about too.
+        asked = list(dict.fromkeys([*works, *(candidate.work_id for candidate in long)]))
+        newest = self.history.newest(self._profile.recent_s)
+        short = second_opinion(view, newest, numbers, asked, self._contract, settings)
+        return gather(long, short, now, self._clock.rate_hz, view.works)
 
     def gap(self, start_sample: int, end_sample: int) -> list[Event]:
         """A stretch without audio: short ones are bridged, long ones end what was open."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
+from recognizer import calibration
 from recognizer.contract import METADATA_KEY, ModelContract
 from recognizer.errors import ModelError
 from recognizer.onnx_guard import refuse_external_data
@@ -40,7 +42,7 @@ class Embedder:
     contract : ModelContract
         What the model expects and returns.
     model_id : str
-        ``sha256:`` and the hexadecimal hash of the file.
+        ``sha256:`` and the hexadecimal hash of the file without its calibration, which changes no vector.
 
     Raises
     ------
@@ -53,10 +55,13 @@ class Embedder:
         blob = _read(path)
         try:
             refuse_external_data(blob)
-            self._session = _load(blob, threads)
+            network, numbers = calibration.split(blob)
+            self._session = _load(network, threads)
             self.contract = _contract(self._session)
+            if numbers is not None:
+                self.contract = replace(self.contract, calibration=calibration.parsed(numbers))
             _check_signature(self._session, self.contract)
-            self.model_id = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+            self.model_id = f"sha256:{hashlib.sha256(network).hexdigest()}"
             self._probe()
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error

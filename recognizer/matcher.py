@@ -12,7 +12,7 @@ gains over the reversed one is the evidence.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recognizer.align import Alignment, AlignSettings
@@ -29,7 +29,7 @@ class Candidate:
     strength : float
         Evidence of the alignment (see `evidence`); comparable between works.
     confidence : float
-        ``strength`` as a probability in [0, 1].
+        All evidence as a probability in [0, 1] (`recognizer.fusion`).
     transpose_semitones : int
         How far the feed sounds above the reference.
     tempo_ratio : float or None
@@ -87,8 +87,6 @@ class MatcherSettings:
     refine : int
         Of these, the best that are aligned finely; only they can be named.
     coarse, fine : Resolution
-    slope, midpoint : float
-        Logistic from fine strength to confidence, when the model carries no calibration of its own.
     """
 
     hits: int = 64
@@ -97,8 +95,6 @@ class MatcherSettings:
     refine: int = 4
     coarse: Resolution = Resolution(2, AlignSettings(stack=4, offset=1.0))
     fine: Resolution = Resolution(1, AlignSettings(stack=8, offset=1.2))
-    slope: float = 3.0
-    midpoint: float = 4.0
 
 
 class Shortlist:
@@ -151,10 +147,3 @@ def evidence(forward: Alignment, reversed_score: float) -> float:
     Under chance, the two scores are alike and vary like the root of the path's length.
     """
     return (forward.score - reversed_score) / math.sqrt(max(forward.score + reversed_score, 1.0))
-
-
-def confidence(strength: float, calibration: Mapping[str, float], settings: MatcherSettings) -> float:
-    """Logistic of strength, by the model's calibration when it carries one."""
-    slope = calibration.get("alignment_slope", settings.slope)
-    midpoint = calibration.get("alignment_midpoint", settings.midpoint)
-    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * (strength - midpoint)))))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from recognizer.errors import ModelError
 
 MAX_DEPTH = 64
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, BYTES, _FIXED32 = 0, 1, 2, 5
 
 # message -> {field number: message inside}
 _CHILDREN: dict[str, dict[int, str]] = {
@@ -45,7 +45,7 @@ def refuse_external_data(model: bytes) -> None:
         When a tensor has external data, or the bytes are not an ONNX model.
     """
     view = memoryview(model)
-    if not any(field == _GRAPH_FIELD and kind == _BYTES for field, kind, _ in _fields(view)):
+    if not any(field == _GRAPH_FIELD and kind == BYTES for field, kind, _ in fields_of(view)):
         raise ModelError("the file is not an ONNX model: it holds no graph; use a released .onnx file")
     _walk(view, "Model", 0)
 
@@ -54,18 +54,24 @@ def _walk(message: memoryview, name: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ModelError(f"the model nests its graphs deeper than {MAX_DEPTH} messages; it is refused")
     children = _CHILDREN[name]
-    for field, kind, value in _fields(message):
+    for field, kind, value in fields_of(message):
         if name == "Tensor" and (field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value != 0)):
             raise ModelError(
                 "the model keeps weights in another file (external_data), expected a single file; "
                 "export it with its weights inside"
             )
-        if kind == _BYTES and field in children and isinstance(value, memoryview):
+        if kind == BYTES and field in children and isinstance(value, memoryview):
             _walk(value, children[field], depth + 1)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Yield (field number, wire type, value) of one protobuf message."""
+def fields_of(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+    """Yield (field number, wire type, value) of one protobuf message.
+
+    Raises
+    ------
+    ModelError
+        When the bytes are not a protobuf message.
+    """
     at, end = 0, len(message)
     while at < end:
         tag, at = _varint(message, at)
@@ -74,7 +80,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
             number, at = _varint(message, at)
             yield field, kind, number
             continue
-        if kind == _BYTES:
+        if kind == BYTES:
             size, at = _varint(message, at)
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4

@@ -17,6 +17,8 @@ class Profile:
     ----------
     history_s : float
         How much of the pitch sequence the second opinion sees.
+    recent_s : float
+        How much of it the second opinion sees once more by itself, without what came before.
     least_music_s : float
         Music heard before anything may be named.
     decide_every_steps : int
@@ -29,6 +31,7 @@ class Profile:
     tracker: TrackerSettings
     matcher: MatcherSettings = MatcherSettings()
     history_s: float = 40.0
+    recent_s: float = 14.0
     least_music_s: float = 12.0
     decide_every_steps: int = 2
     bridge_gap_s: float = 8.0

@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary
 from recognizer.align import Alignment, align
 from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
-from recognizer.matcher import Candidate, MatcherSettings, Resolution, confidence, evidence, pooled
+from recognizer.matcher import Candidate, MatcherSettings, Resolution, evidence, pooled
 from recognizer.step import Floats
 
 if TYPE_CHECKING:
-    from recognizer.decision import PitchHistory
+    from recognizer.history import PitchHistory
 
 _CACHED_REFERENCES = 2048  # about 25 kB each
 # Pooled sequences per view: a view is replaced as a whole, and its entries go with it.
@@ -85,7 +85,7 @@ def second_opinion(
                 isrc=track.isrc,
                 iswc=track.iswc,
                 strength=opinion.strength,
-                confidence=confidence(opinion.strength, contract.calibration, settings),
+                confidence=0.0,  # for `recognizer.fusion` to say
                 transpose_semitones=path.transpose_semitones,
                 tempo_ratio=None if ratio is None else round(ratio, 3),
                 heard_from=history.position(path.query_start * resolution.pool),

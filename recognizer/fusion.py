@@ -1,0 +1,110 @@
+"""From evidence to a probability that a work is truly sounding now.
+
+Two histories are aligned with the works in question. The *long* one separates best once a song has been heard for
+a while; the *short* one does not know the song before. What they say, how far the work leads the best rival (one that
+aligns as well says that the chords are common, and stands for the chance maximum of a catalogue of any size), and what
+the embedding says go into one logistic function, whose weights are fitted with ``models.calibrate`` and travel with
+the model. Evidence is clipped to the range it was fitted on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from recognizer.calibration import FEATURES
+from recognizer.matcher import Candidate
+
+# Without a calibration: a logistic of the long strength, set by hand on the untrained baseline; not a probability.
+_SLOPE, _MIDPOINT = 3.0, 4.0
+_MOST_LEAD = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for one work at one decision.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        The stronger of the two alignments; its confidence is not yet known.
+    values : tuple of float
+        In the order of `recognizer.calibration.FEATURES`:
+        ``long``, ``short`` strengths of the two alignments, 0 where there is none;
+        ``lead_long``, ``lead_short`` strength above the best other work, within ±4;
+        ``length`` root of the seconds of the aligned path;
+        ``hits`` root of the embedding's windows in line;
+        ``similarity`` of the embedding;
+        ``since`` seconds since the path ended;
+        ``works`` decimal logarithm of the works in the catalogue.
+    """
+
+    candidate: Candidate
+    values: tuple[float, ...]
+
+
+def gather(long: Sequence[Candidate], short: Sequence[Candidate], now: int, rate_hz: int, works: int) -> list[Evidence]:
+    """Join what two alignments found, one entry a work, in the order of their ids.
+
+    Parameters
+    ----------
+    long, short : sequence of Candidate
+        Of the whole history and of its last seconds; several references of one work may appear.
+    now : int
+        Position of the newest audio.
+    rate_hz : int
+        Samples per second of the timeline.
+    works : int
+        Works in the catalogue.
+    """
+    by_long, by_short = _per_work(long), _per_work(short)
+    found = []
+    for work in sorted(by_long.keys() | by_short.keys()):
+        there = [c for c in (by_long.get(work), by_short.get(work)) if c is not None]
+        best = max(there, key=lambda c: c.strength)
+        named = {
+            "long": _strength(by_long, work),
+            "short": _strength(by_short, work),
+            "lead_long": _lead(by_long, work),
+            "lead_short": _lead(by_short, work),
+            "length": math.sqrt(max(0.0, (best.heard_to - best.heard_from) / rate_hz)),
+            "hits": math.sqrt(max(0, best.hits)),
+            "similarity": best.similarity,
+            "since": max(0.0, (now - best.heard_to) / rate_hz),
+            "works": math.log10(max(1, works)),
+        }
+        found.append(Evidence(best, tuple(named[name] for name in FEATURES)))
+    return found
+
+
+def weighed(evidence: Evidence, calibration: Mapping[str, float]) -> Candidate:
+    """The candidate with its confidence: a probability when the model carries a calibration."""
+    if calibration:
+        logit = calibration["bias"]
+        for name, value in zip(FEATURES, evidence.values, strict=True):
+            low, high = calibration[f"{name}.low"], calibration[f"{name}.high"]
+            logit += calibration[f"{name}.weight"] * min(max(value, low), high)
+    else:
+        logit = _SLOPE * (evidence.values[0] - _MIDPOINT)
+    return replace(evidence.candidate, confidence=1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit)))))
+
+
+def _per_work(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
+    """The strongest candidate of each work."""
+    best: dict[str, Candidate] = {}
+    for candidate in candidates:
+        held = best.get(candidate.work_id)
+        if held is None or candidate.strength > held.strength:
+            best[candidate.work_id] = candidate
+    return best
+
+
+def _strength(found: Mapping[str, Candidate], work: str) -> float:
+    return max(0.0, found[work].strength) if work in found else 0.0
+
+
+def _lead(found: Mapping[str, Candidate], work: str) -> float:
+    """Strength above the best other work."""
+    rival = max((max(0.0, c.strength) for key, c in found.items() if key != work), default=0.0)
+    return max(-_MOST_LEAD, min(_MOST_LEAD, _strength(found, work) - rival))
