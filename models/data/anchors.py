@@ -37,6 +37,11 @@ def anchors(a: Score, b: Score) -> Doubles:
     return pairs[:: max(1, -(-len(pairs) // _MOST))]
 
 
+def melody_grams(score: Score) -> set[bytes]:
+    """The different passages of eight melody notes, as intervals: what two tunes have in common, whatever their key."""
+    return {gram for gram in _grams(_line(score)[1]) if len(gram) == _GRAM}
+
+
 def _line(score: Score) -> tuple[Doubles, npt.NDArray[np.int64]]:
     tune = score.select(score.role == MELODY)
     return tune.onset.astype(np.float64), tune.pitch.astype(np.int64)

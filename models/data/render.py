@@ -112,13 +112,19 @@ def render(
 
     Raises
     ------
+    FileNotFoundError
+        When there is no such soundfont (FluidSynth would play on another one).
     RuntimeError
         When FluidSynth fails; the message is its own.
     """
+    if not soundfont.is_file():
+        raise FileNotFoundError(f"the soundfont {soundfont} is not there; name a .sf2 or .sf3 file")
     with tempfile.TemporaryDirectory() as folder:
         midi, raw = Path(folder) / "in.mid", Path(folder) / "out.raw"
         to_midi(notes, seconds, rng, drums_beat_s, programs).save(midi)
         command = ["fluidsynth", "-ni", "-q", "-T", "raw", "-O", "s16", "-E", "little", "-r", str(rate_hz), "-g", "0.5"]
+        # Instruments that are not played are not read: a large soundfont then costs no more than a small one.
+        command += ["-o", "synth.dynamic-sample-loading=1"]
         done = subprocess.run([*command, "-F", str(raw), str(soundfont), str(midi)], capture_output=True, check=False)
         if done.returncode or not raw.exists():
             raise RuntimeError(f"fluidsynth failed: {done.stderr.decode(errors='replace').strip()}")
