@@ -3,7 +3,7 @@
 A file can crash, hang or blow up its decoder; that costs this process and this file only. It reads jobs from its
 standard input and answers on what was its standard output (`indexer.frames`)::
 
-    parent  {"path", "hop_steps", "ask"}  ─▶
+    parent  {"path", "hop_steps", "ask", "alteration"}  ─▶
             ◀─ {"kind": "hash", "sha256"}            when "ask": the parent answers {"go": true | false}
             ◀─ {"kind": "progress", "heard_s"}       about once a second
             ◀─ {"kind": "done", …} + arrays  |  {"kind": "refused", "reason"}
@@ -29,6 +29,7 @@ from indexer.tags import read_tags
 from recognizer.decode import decode
 from recognizer.embedder import Embedder
 from recognizer.errors import RecognizerError
+from recognizer.evaluation.alteration import Alteration, altered
 from recognizer.reference import analyse
 from recognizer.timeline import Pcm16
 
@@ -97,7 +98,7 @@ def serve(line: Line, embedder: Embedder, job: dict[str, Any]) -> None:
             line.send({"kind": "hash", "sha256": sha256})
             if not line.receive()["go"]:
                 return
-        send_analysis(line, embedder, path, sha256, job["hop_steps"])
+        send_analysis(line, embedder, path, sha256, job)
     except RecognizerError as error:
         line.send({"kind": "refused", "reason": str(error)})
     except MemoryError:
@@ -117,9 +118,11 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def send_analysis(line: Line, embedder: Embedder, path: Path, sha256: str, hop_steps: int | None) -> None:
-    """Decode, embed and answer."""
-    result = analyse(reporting(line, path, embedder), embedder, hop_steps=hop_steps)
+def send_analysis(line: Line, embedder: Embedder, path: Path, sha256: str, job: dict[str, Any]) -> None:
+    """Decode, alter, embed and answer; chance depends on the content of the file only."""
+    how, seed = Alteration.from_json(job["alteration"]), int(sha256[:15], 16)
+    blocks = altered(reporting(line, path, embedder), embedder.contract.sample_rate_hz, how, seed)
+    result = analyse(blocks, embedder, hop_steps=job["hop_steps"])
     arrays = (result.embeddings, result.starts_s, result.pitch)
     header = {
         "kind": "done",

@@ -19,7 +19,7 @@ if _interruptible:
 import typer  # noqa: E402
 
 from indexer import options  # noqa: E402
-from indexer.commands import add, browse, move, search  # noqa: E402
+from indexer.commands import add, browse, evaluate, mirex, move, search  # noqa: E402
 from recognizer.errors import CatalogueError, ModelError, ModelMismatch, RecognizerError, UsageError  # noqa: E402
 
 if _interruptible:
@@ -45,6 +45,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "stats": browse.stats,
     "verify": browse.verify,
     "search": search.search,
+    "evaluate": evaluate.evaluate,
+    "mirex": mirex.mirex,
     "export": move.export_,
     "import": move.import_,
     "publish": move.publish_,

@@ -23,6 +23,7 @@ from indexer.tags import Tags
 from recognizer.catalogue.track import clean_text, is_sha256
 from recognizer.contract import ModelContract
 from recognizer.errors import ModelError
+from recognizer.evaluation.alteration import Alteration
 from recognizer.reference import Analysis
 
 # -P: the folder the user stands in, full of strangers' files, is no place to import from.
@@ -86,6 +87,8 @@ class PoolSettings:
         Asked with the SHA-256 of each file's content before it is decoded.
     stall_s : float
         Longest time without progress.
+    alteration : Alteration
+        What is done to each file before it is analysed; nothing by default.
     command : tuple of str
         Starts a child; the model's path is appended.
     """
@@ -96,6 +99,7 @@ class PoolSettings:
     hop_steps: int | None = None
     wanted: Callable[[str], bool] | None = None
     stall_s: float = STALL_S
+    alteration: Alteration = field(default_factory=Alteration)
     command: tuple[str, ...] = field(default_factory=lambda: CHILD_COMMAND)
 
 
@@ -214,7 +218,8 @@ class _Child:
     def _converse(self, job: Job) -> Outcome:
         settings = self._settings
         ask = settings.wanted is not None
-        self._send({"path": str(job.path), "hop_steps": settings.hop_steps, "ask": ask})
+        how = settings.alteration.to_json()
+        self._send({"path": str(job.path), "hop_steps": settings.hop_steps, "ask": ask, "alteration": how})
         begun_s = time.monotonic()
         while True:
             message, payload = self._receive(settings.stall_s)

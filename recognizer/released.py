@@ -30,3 +30,18 @@ def default_model_path() -> Path:
             "reinstall, or name a model file with --model"
         )
     return path
+
+
+def baseline_model_path() -> Path:
+    """Path of the untrained baseline, v0, which ships beside every released model.
+
+    Raises
+    ------
+    ModelError
+        When the installation does not have it.
+    """
+    folder = default_model_path().parent
+    found = sorted(folder.glob("v0-*.onnx"))
+    if len(found) != 1:
+        raise ModelError(f"{folder} holds {len(found)} baseline models (v0-*.onnx), expected one; reinstall")
+    return found[0]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
 from recognizer.matcher import MatcherSettings, Resolution
@@ -26,6 +27,7 @@ MAX_SEGMENTS = 3
 REFINED = 40  # references aligned finely
 # What was looked at more closely stands above the rest; the embedding breaks ties.
 _EMBEDDING_WEIGHT = 0.5
+_BLOCK_CELLS = 8_000_000  # of cosines held at once
 _COARSE_ONLY = -10.0
 _NOT_ALIGNED = -20.0
 
@@ -85,33 +87,119 @@ def search(
     """
     if not view.tracks or top_k < 1:
         return []
-    settings = settings or MatcherSettings()
-    similarity = track_similarity(view, analysis.embeddings)
-    order = np.argsort(-similarity, kind="stable")
-    aligned = _aligned(view, analysis, order.tolist(), settings)
-    found = [aligned.get(number, _Found(_NOT_ALIGNED, None, 0.0, 1)) for number in range(len(view.tracks))]
-    scores = [entry.score + _EMBEDDING_WEIGHT * float(s) for entry, s in zip(found, similarity, strict=True)]
+    scorer = ReferenceScorer(view, analysis, settings)
+    scores = scorer.scores().tolist()
     results: list[SearchResult] = []
     seen: set[str] = set()
     for number in sorted(range(len(scores)), key=lambda n: (-scores[n], view.tracks[n].reference_id)):
         work = view.tracks[number].work_id
         if work not in seen:
             seen.add(work)
-            results.append(_result(len(results) + 1, view, number, scores[number], found[number]))
+            results.append(_result(len(results) + 1, view, number, scores[number], scorer.found(number)))
             if len(results) == top_k:
                 break
     return results
 
 
+class ReferenceScorer:
+    """The score of every reference for one query; alignments are computed once, however often they are asked for.
+
+    Parameters
+    ----------
+    view : CatalogueView
+        With at least one track.
+    analysis : Analysis
+        Of the query, from `recognizer.reference.analyse` with ``hop_steps=1``.
+    settings : MatcherSettings, optional
+    budget_cells : int
+        Cells of coarse alignment that may be spent on one ranking; 0 leaves the ranking to the embedding.
+    similarity : float32 array, shape (tracks,), optional
+        Of `track_similarity`, when it is known already.
+    """
+
+    def __init__(
+        self,
+        view: CatalogueView,
+        analysis: Analysis,
+        settings: MatcherSettings | None = None,
+        *,
+        budget_cells: int = ALIGN_BUDGET_CELLS,
+        similarity: Floats | None = None,
+    ) -> None:
+        self._view = view
+        self._settings = settings or MatcherSettings()
+        self._segments = _segments(analysis, view.pitch_fps)
+        self._budget = budget_cells
+        self._similarity = track_similarity(view, analysis.embeddings) if similarity is None else similarity
+        self._coarse: dict[int, _Found] = {}
+        self._fine: dict[int, _Found] = {}
+        self._aligned: dict[int, _Found] = {}
+
+    def scores(self, among: Sequence[int] | None = None) -> npt.NDArray[np.float64]:
+        """Scores as in `SearchResult`, shape (tracks,).
+
+        Parameters
+        ----------
+        among : sequence of int, optional
+            Track numbers to rank, as if the catalogue held no others; the rest get minus infinity.
+        """
+        chosen = np.arange(len(self._view.tracks)) if among is None else np.asarray(among, dtype=np.intp)
+        order = chosen[np.argsort(-self._similarity[chosen], kind="stable")].tolist()
+        self._aligned = self._align(order)
+        scores = np.full(len(self._view.tracks), -np.inf)
+        scores[chosen] = _NOT_ALIGNED
+        for number, found in self._aligned.items():
+            scores[number] = found.score
+        result: npt.NDArray[np.float64] = scores + _EMBEDDING_WEIGHT * self._similarity.astype(np.float64)
+        return result
+
+    def found(self, number: int) -> _Found:
+        """What the last ranking knows about a track."""
+        return self._aligned.get(number, _Found(_NOT_ALIGNED, None, 0.0, 1))
+
+    def _align(self, order: list[int]) -> dict[int, _Found]:
+        """Evidence of the references that the budget allows, by track number, the best of them refined."""
+        coarse = self._evidence(self._coarse, order[: self._allowed(order)], self._settings.coarse)
+        refined = sorted(coarse, key=lambda number: (-coarse[number].score, number))[:REFINED]
+        fine = self._evidence(self._fine, refined, self._settings.fine)
+        return {
+            number: fine.get(number) or replace(found, score=found.score + _COARSE_ONLY)
+            for number, found in coarse.items()
+        }
+
+    def _allowed(self, order: list[int]) -> int:
+        if self._budget < 1 or not order:
+            return 0
+        pool, fps = self._settings.coarse.pool, self._view.pitch_fps
+        query_frames = sum(len(segment) for _, segment in self._segments) / pool
+        reference_frames = fps / pool * np.array([self._view.tracks[n].duration_s for n in order])
+        return max(1, int(np.searchsorted(np.cumsum(reference_frames) * query_frames, self._budget)))
+
+    def _evidence(self, known: dict[int, _Found], tracks: list[int], resolution: Resolution) -> dict[int, _Found]:
+        known |= _evidence(self._view, self._segments, [n for n in tracks if n not in known], resolution)
+        return {number: known[number] for number in tracks}
+
+
 def track_similarity(view: CatalogueView, embeddings: Floats) -> Floats:
     """Mean over query windows of the best cosine with each track's windows; shape (tracks,)."""
-    total = np.zeros(len(view.tracks), dtype=np.float32)
+    return track_similarities(view, [embeddings])[0]
+
+
+def track_similarities(view: CatalogueView, queries: Sequence[Floats]) -> Floats:
+    """`track_similarity` of many queries, shape (queries, tracks), in few matrix products."""
+    total = np.zeros((len(queries), len(view.tracks)), dtype=np.float32)
+    if not view.tracks or not queries:
+        return total
     first_rows = np.flatnonzero(np.diff(view.vector_track, prepend=-1))
     vectors = np.asarray(view.vectors)
-    for start in range(0, len(embeddings), 8):  # a few windows at a time bounds memory on large catalogues
-        cosine = embeddings[start : start + 8] @ vectors.T
-        total += np.maximum.reduceat(cosine, first_rows, axis=1).sum(axis=0)
-    return total / np.float32(max(1, len(embeddings)))
+    counts = [len(windows) for windows in queries]
+    query_of = np.repeat(np.arange(len(queries)), counts)
+    windows = np.concatenate([np.asarray(part) for part in queries])
+    block = max(8, _BLOCK_CELLS // len(vectors))  # a few windows at a time bounds memory on large catalogues
+    for start in range(0, len(windows), block):
+        cosine = windows[start : start + block] @ vectors.T
+        np.add.at(total, query_of[start : start + block], np.maximum.reduceat(cosine, first_rows, axis=1))
+    return total / np.maximum(np.array(counts, dtype=np.float32), 1)[:, None]
 
 
 def _segments(analysis: Analysis, fps: float) -> list[tuple[float, Floats]]:
@@ -121,22 +209,6 @@ def _segments(analysis: Analysis, fps: float) -> list[tuple[float, Floats]]:
     last = max(0, len(analysis.pitch) - length)
     starts = [round(k * last / max(1, count - 1)) for k in range(count)]
     return [(start / fps, analysis.pitch[start : start + length]) for start in starts]
-
-
-def _aligned(
-    view: CatalogueView, analysis: Analysis, order: Sequence[int], settings: MatcherSettings
-) -> dict[int, _Found]:
-    """Evidence of the references that the budget allows, by track number."""
-    segments = _segments(analysis, view.pitch_fps)
-    query_frames = sum(len(segment) for _, segment in segments) / settings.coarse.pool
-    reference_frames = view.pitch_fps / settings.coarse.pool * np.array([view.tracks[n].duration_s for n in order])
-    allowed = max(1, int(np.searchsorted(np.cumsum(reference_frames) * query_frames, ALIGN_BUDGET_CELLS)))
-    coarse = _evidence(view, segments, order[:allowed], settings.coarse)
-    refined = sorted(coarse, key=lambda number: (-coarse[number].score, number))[:REFINED]
-    fine = _evidence(view, segments, refined, settings.fine)
-    return {
-        number: fine.get(number) or replace(found, score=found.score + _COARSE_ONLY) for number, found in coarse.items()
-    }
 
 
 def _evidence(
