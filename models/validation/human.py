@@ -1,0 +1,137 @@
+"""Set (a): versions of a work made by different people, rendered in soundfonts that no training heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.data.manifest import Entry
+from models.data.store import ScoreStore
+from models.validation.bulk import Take, render_all, write_wav
+from models.validation.manifest import halves, write_rows
+from models.validation.pairs import Pair, choose, lone_part
+from models.validation.perform import Part, draw_player, notes_of
+
+COLUMNS = (
+    "path", "work_id", "role", "set", "split", "half", "soundfont", "collection", "score", "seconds", "semitones",
+    "tempo_ratio",
+)  # fmt: skip
+_BATCH = 40
+_QUERY, _REFERENCE, _LONE = 10, 11, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file of the set: where it goes, what is played and in which soundfont."""
+
+    path: str
+    role: str
+    entry: Entry
+    part: Part
+    soundfont: Path
+    seed: tuple[int, ...]
+    tempo_ratio: float
+
+
+def plan(pairs: Sequence[Pair], others: Sequence[Entry], store: ScoreStore, fonts: list[Path], seed: int) -> list[Item]:
+    """All files of the set; the two files of a pair are in different soundfonts where there are several."""
+    items: list[Item] = []
+    for n, pair in enumerate(pairs):
+        at = int(np.random.default_rng((seed, 3, n)).integers(len(fonts)))
+        other = (at + 1 + int(np.random.default_rng((seed, 4, n)).integers(max(1, len(fonts) - 1)))) % len(fonts)
+        asked, kept = (seed, _QUERY, n), (seed, _REFERENCE, n)
+        items.append(Item(f"query/{n:05d}.wav", "query", pair.query, pair.asked, fonts[at], asked, pair.tempo_ratio))
+        items.append(Item(f"reference/{n:05d}.wav", "reference", pair.reference, pair.kept, fonts[other], kept, 1.0))
+    for n, entry in enumerate(others):
+        rng = np.random.default_rng((seed, _LONE, n))
+        font = fonts[int(rng.integers(len(fonts)))]
+        part = lone_part(store[entry.path], rng)
+        items.append(Item(f"other/{n:05d}.wav", "reference", entry, part, font, (seed, _LONE, n, 1), 1.0))
+    return items
+
+
+def perform(item: Item) -> Take:
+    """The item's notes in a style of its own; drums where the style has them."""
+    rng = np.random.default_rng(item.seed)
+    style = draw_player(rng)
+    notes = notes_of(item.part, style, rng)
+    return Take(notes, item.part.seconds, item.part.beat_s if style.drums else None, item.seed)
+
+
+def render_missing(items: Iterable[Item], out: Path, say: Callable[[str], None]) -> int:
+    """Render the items whose files are not there yet, a soundfont at a time; the number rendered."""
+    missing = [i for i in items if not (out / i.path).exists()]
+    done = 0
+    for batch in _batches(missing):
+        for item, pcm in zip(batch, render_all([perform(i) for i in batch], batch[0].soundfont), strict=True):
+            write_wav(out / item.path, pcm)
+        done += len(batch)
+        say(f"{done} of {len(missing)} files")
+    return done
+
+
+def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Neighbours in the plan that share a soundfont; pairs come first, so that an early look is possible."""
+    by_font: dict[Path, list[Item]] = {}
+    for item in items:
+        waiting = by_font.setdefault(item.soundfont, [])
+        waiting.append(item)
+        if len(waiting) == _BATCH:
+            yield by_font.pop(item.soundfont)
+    yield from by_font.values()
+
+
+def rows(items: Sequence[Item], split_of: dict[str, str], seed: int) -> Iterator[dict[str, object]]:
+    """Manifest rows; references that nobody asks for have role ``reference`` and no half."""
+    half_of = halves((i.entry.work_id for i in items if i.role == "query"), seed)
+    for item in items:
+        yield {
+            "path": item.path,
+            "work_id": item.entry.work_id,
+            "role": item.role,
+            "set": "human",
+            "split": split_of[item.entry.path],
+            "half": half_of.get(item.entry.work_id, ""),
+            "soundfont": item.soundfont.name,
+            "collection": item.entry.collection,
+            "score": item.entry.path,
+            "seconds": round(item.part.seconds, 2),
+            "semitones": item.part.semitones,
+            "tempo_ratio": round(item.tempo_ratio, 3),
+        }
+
+
+def make(
+    entries: list[Entry],
+    split_of: dict[str, str],
+    store: ScoreStore,
+    fonts: list[Path],
+    out: Path,
+    references: int,
+    seed: int,
+    say: Callable[[str], None],
+    spare: frozenset[str],
+    first: int | None = None,
+) -> None:
+    """Plan the set, write its manifest, render what is missing.
+
+    Parameters
+    ----------
+    entries
+        Held-out files (`models.validation.pairs.held_out`).
+    split_of
+        Split of every path as the original manifest has it.
+    first
+        Render the first so many files only (the manifest lists those).
+    """
+    pairs, others, unmatched = choose(entries, store, references, seed, spare)
+    say(f"{len(pairs)} pairs, {len(others)} other references, {len(unmatched)} works whose versions share no passage")
+    (out / "unmatched.txt").parent.mkdir(parents=True, exist_ok=True)
+    (out / "unmatched.txt").write_text("".join(f"{w}\n" for w in unmatched), encoding="utf-8")
+    items = plan(pairs, others, store, fonts, seed)[:first]
+    render_missing(items, out, say)
+    written = write_rows(out / "manifest.csv", COLUMNS, rows(items, split_of, seed))
+    say(f"{out / 'manifest.csv'}: {written} rows")
