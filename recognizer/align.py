@@ -9,8 +9,8 @@ Where Qmax counts mutual near neighbours, a cell here is worth how far its simil
 its column, in standard deviations, less an offset. Chance cells are worth less than nothing on average, so that
 chance paths stay short however long the sequences are; exact repetitions are worth more than vague likeness.
 
-Every recurrence depends on earlier rows only, so one row of all references and transpositions is computed at once;
-where the path began travels along with its score, so no traceback is needed.
+References, transpositions and directions are computed at once (`recognizer.path_table`). What a reference needs for it
+can be prepared once (`prepared`) and kept.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recognizer.path_table import UNITS, PathTable, Worth
 from recognizer.step import Floats
 
 _TEMPO_FRAMES = 24  # a shorter path does not tell the tempo
 _SAMPLE = 4  # every so many-th query frame helps to choose the transpositions
-_UNITS = 16  # resolution of a cell's worth
 _SPREAD_FLOOR = 0.05  # cosine: differences smaller than this do not stand out
+_BLOCK_ROWS = 32  # rows weighed together, to stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +97,67 @@ def align(query: Floats, references: Sequence[Floats], settings: AlignSettings |
         In the order of ``references``; score 0 where nothing aligns.
     """
     settings = settings or AlignSettings()
+    return [there for there, _ in align_prepared(query, [prepared(r) for r in references], settings)]
+
+
+def prepared(frames: Floats) -> Floats:
+    """What `align_prepared` needs of a reference, shape (frames, bins): its frames at unit norm, (bins, frames)."""
+    return np.ascontiguousarray(_unit_rows(frames).T)
+
+
+def align_prepared(
+    query: Floats,
+    references: Sequence[Floats],
+    settings: AlignSettings,
+    *,
+    transpositions: Sequence[int] | None = None,
+    paths: bool = True,
+) -> list[tuple[Alignment, float]]:
+    """Align a query with references as they are, and with their reversal in time.
+
+    Parameters
+    ----------
+    query : float32 array, shape (frames, bins)
+    references : sequence of float32 arrays, shape (bins, frames)
+        From `prepared`.
+    settings : AlignSettings
+    transpositions : sequence of int, optional
+        The only one to try for each reference, when it is known.
+    paths : bool
+        Whether the ends of the paths are wanted; without them the alignments carry score and transposition only.
+
+    Returns
+    -------
+    list of (Alignment, score of the reversed reference)
+    """
     n = len(query) - settings.stack + 1
-    rows: list[tuple[int, int]] = []  # (reference, rotation)
-    cells: list[Floats] = []
-    rotated = _rotated(_unit_rows(query), settings.stack) if n >= 1 else np.zeros((12, 0, 0), np.float32)
-    for number, reference in enumerate(references):
-        if n < 1 or len(reference) < settings.stack:
-            continue
-        stacked = _stack(_unit_rows(reference), settings.stack).T
-        for rotation in _likely_rotations(rotated, stacked, settings.transpositions):
-            cells.append(_worth(rotated[rotation] @ stacked, settings))
-            rows.append((number, rotation))
-    results = [Alignment(0.0, 0, 0, 0, 0, 0) for _ in references]
-    if not rows:
+    usable = [number for number, reference in enumerate(references) if reference.shape[1] >= settings.stack]
+    results = [(_NOTHING, 0.0) for _ in references]
+    if n < 1 or not usable:
         return results
-    for (number, rotation), path in zip(rows, best_paths(cells, settings.least), strict=True):
-        if path[0] > results[number].score:
-            semitones = (rotation + 5) % 12 - 5
-            results[number] = Alignment(path[0], semitones, path[1], path[2], path[3], path[4])
+    per_semitone = query.shape[1] // 12
+    rotated = [np.roll(_unit_rows(query), -k * per_semitone, axis=1) for k in range(12)]
+    if transpositions is None:
+        tried = _likely_rotations(rotated, [references[number] for number in usable], settings)
+    else:
+        tried = [[transpositions[number] % 12] for number in usable]
+    keys = [(number, rotation) for number, some in zip(usable, tried, strict=True) for rotation in some]
+    table = PathTable(n, [references[number].shape[1] - settings.stack + 1 for number, _ in keys for _ in range(2)])
+    for row, (number, rotation) in enumerate(keys):
+        forward = references[number]
+        for k, reference in enumerate((forward, np.ascontiguousarray(forward[:, ::-1]))):
+            _weigh(_diagonal_sums(rotated[rotation] @ reference, settings.stack), settings, table.cells(2 * row + k))
+    scores = table.fill()
+    for row, (number, rotation) in enumerate(keys):
+        held, backward = results[number]
+        if scores[2 * row] > held.score:
+            ends = table.path(2 * row)[1:] if paths else (0, 0, 0, 0)
+            held = Alignment(scores[2 * row], (rotation + 5) % 12 - 5, *ends)
+        results[number] = held, max(backward, scores[2 * row + 1])
     return results
+
+
+_NOTHING = Alignment(0.0, 0, 0, 0, 0, 0)
 
 
 def _unit_rows(frames: Floats) -> Floats:
@@ -130,76 +173,61 @@ def _stack(frames: Floats, count: int) -> Floats:
     return np.ascontiguousarray(windows).reshape(len(windows), -1)
 
 
-def _rotated(frames: Floats, stack: int) -> Floats:
-    """Stacked frames transposed down by 0 … 11 semitones; shape (12, frames - stack + 1, stack * bins)."""
-    per_semitone = frames.shape[1] // 12
-    return np.stack([_stack(np.roll(frames, -k * per_semitone, axis=1), stack) for k in range(12)])
-
-
-def _likely_rotations(rotated: Floats, stacked: Floats, count: int) -> list[int]:
-    """The ``count`` transpositions in which the query's frames find the nearest neighbours, on a sample of frames.
+def _likely_rotations(
+    rotated: Sequence[Floats], references: Sequence[Floats], settings: AlignSettings
+) -> list[list[int]]:
+    """For each reference, the transpositions in which the query's frames find the nearest neighbours, on a sample.
 
     Comparing mean profiles instead is cheaper, but wrong when only a part of the reference is heard.
     """
-    sample = rotated[:, ::_SAMPLE]
-    similarity = sample.reshape(-1, sample.shape[2]) @ stacked
-    scores = similarity.max(axis=1).reshape(12, -1).mean(axis=1)
-    return [int(k) for k in np.argsort(scores, kind="stable")[::-1][:count]]
+    sample = np.concatenate([_stack(frames, settings.stack)[::_SAMPLE] for frames in rotated])
+    likely = []
+    for reference in references:
+        nearest = (sample @ _stack(reference.T, settings.stack).T).max(axis=1)
+        order = np.argsort(nearest.reshape(12, -1).mean(axis=1), kind="stable")[::-1]
+        likely.append([int(k) for k in order[: settings.transpositions]])
+    return likely
 
 
-def _worth(similarity: Floats, settings: AlignSettings) -> Floats:
-    """What each cell adds to a path that passes through it."""
-    by_row = (similarity - similarity.mean(axis=1, keepdims=True)) / (
-        similarity.std(axis=1, keepdims=True) + _SPREAD_FLOOR
-    )
-    by_column = (similarity - similarity.mean(axis=0)) / (similarity.std(axis=0) + _SPREAD_FLOOR)
-    worth: Floats = np.clip(np.minimum(by_row, by_column) - settings.offset, settings.least, settings.most)
-    return worth
+def _diagonal_sums(similarity: Floats, count: int) -> Floats:
+    """Similarity of stacked frames: sums of ``count`` cells along the diagonals."""
+    n, m = similarity.shape[0] - count + 1, similarity.shape[1] - count + 1
+    total, have = similarity, 1
+    while 2 * have <= count:
+        total = total[:-have, :-have] + total[have:, have:]
+        have *= 2
+    summed = total[:n, :m] if have < count else total
+    for k in range(have, count):
+        summed = summed + similarity[k : k + n, k : k + m]
+    return summed
 
 
-def best_paths(cells: Sequence[Floats], least: float) -> list[tuple[float, int, int, int, int]]:
-    """The path with the highest sum of each matrix of cells.
+def _weigh(similarity: Floats, settings: AlignSettings, out: Worth) -> None:
+    """What each cell adds to a path that passes through it, in units, into ``out``.
 
-    Parameters
-    ----------
-    cells : sequence of float arrays, shape (query frames, reference frames)
-        All with the same number of rows; narrower ones are padded with ``least``.
-    least : float
-        Negative.
-
-    Returns
-    -------
-    list of (score, query start, query end, reference start, reference end)
-
-    Notes
-    -----
-    A cell of the table holds its score and where its path began in one integer, ``score << shift | i * m + j``, so
-    that taking a maximum carries the start along. A cell without a path takes its own position, which is larger than
-    any earlier one.
+    How far it stands out is linear in the similarity: a factor and a term per row, and per column.
     """
-    count, n = len(cells), cells[0].shape[0]
-    m = max(matrix.shape[1] for matrix in cells)
-    shift = (n * m).bit_length()
-    # A sum of n cells must fit beside the start; with 32 bits the rows are half as long in memory.
-    wide = shift + (round(2 * n * _UNITS * max(1.0, float(max(c.max() for c in cells))))).bit_length() > 31
-    kind = np.int64 if wide else np.int32
-    worth = np.full((n, count, m), round(least * _UNITS) * (1 << shift), dtype=kind)
-    for row, matrix in enumerate(cells):
-        worth[:, row, : matrix.shape[1]] = np.rint(matrix * _UNITS).astype(kind) << shift
-    table = np.zeros((n + 2, count, m + 2), dtype=kind)  # two rows and columns of "no path" in front
-    positions = np.arange(m, dtype=kind)
-    base = np.empty((count, m), dtype=kind)
-    for i in range(n):
-        one, two = table[i + 1], table[i]
-        np.maximum(one[:, 1:-1], two[:, 1:-1], out=base)  # steps (1, 1) and (2, 1)
-        np.maximum(base, one[:, :-2], out=base)  # step (1, 2)
-        np.maximum(base, positions + i * m, out=base)
-        base += worth[i]
-        np.maximum(base, 0, out=table[i + 2, :, 2:])
-    paths = []
-    for row in range(count):
-        i, j = divmod(int(table[2:, row, 2:].argmax()), m)
-        best = int(table[i + 2, row, j + 2])
-        begin = best & ((1 << shift) - 1)
-        paths.append(((best >> shift) / _UNITS, begin // m, i + 1, begin % m, j + 1))
-    return paths
+    n, m = similarity.shape
+    row, row_term = _standing_out(
+        similarity @ np.ones(m, np.float32) / m, np.einsum("ij,ij->i", similarity, similarity) / m, settings
+    )
+    column, column_term = _standing_out(
+        np.ones(n, np.float32) @ similarity / n, np.einsum("ij,ij->j", similarity, similarity) / n, settings
+    )
+    for first in range(0, n, _BLOCK_ROWS):
+        block = slice(first, first + _BLOCK_ROWS)
+        worth = similarity[block] * row[block, None]
+        worth += row_term[block, None]
+        by_column = similarity[block] * column
+        by_column += column_term
+        np.minimum(worth, by_column, out=worth)
+        np.minimum(worth, settings.most * UNITS, out=worth)
+        np.maximum(worth, settings.least * UNITS, out=worth)
+        out[block] = np.rint(worth, out=worth)
+
+
+def _standing_out(mean: Floats, square: Floats, settings: AlignSettings) -> tuple[Floats, Floats]:
+    """Factor and term that turn similarity into units above the offset, from the means of it and of its square."""
+    spread = np.sqrt(np.maximum(square - mean * mean, 0.0))
+    factor = np.float32(UNITS) / (spread + np.float32(_SPREAD_FLOOR))
+    return factor, -mean * factor - np.float32(settings.offset * UNITS)

@@ -15,9 +15,9 @@ from recognizer.contract import ModelContract
 from recognizer.events import Event, FeedClock
 from recognizer.fusion import Evidence, gather, weighed
 from recognizer.history import PitchHistory
-from recognizer.matcher import Shortlist
 from recognizer.profiles import Profile
 from recognizer.second_opinion import second_opinion
+from recognizer.shortlist import Shortlist
 from recognizer.step import Floats, StepOutput
 from recognizer.tracker import Change, Tracker
 from recognizer.windower import Step
@@ -75,17 +75,18 @@ class Decision:
         if not music:
             self._music_steps = max(0, self._music_steps - self._profile.decide_every_steps)
         candidates = [weighed(evidence, self._contract.calibration) for evidence in self.evidence]
-        return self._events(self._tracker.update(now, candidates), now)
+        return self._events(self._tracker.update(now, candidates, music), now)
 
     def _look(self, now: int, view: CatalogueView) -> list[Evidence]:
         """Ask for the second opinion on the whole history and on its last seconds."""
         settings, works = self._profile.matcher, self._tracker.open_works
         numbers = self._shortlist.best(view, works)
-        long = second_opinion(view, self.history, numbers, works, self._contract, settings)
+        long = second_opinion(view, self.history, numbers, works, self._contract, settings, self._shortlist)
         # What one history speaks for, the other is asked about too.
         asked = list(dict.fromkeys([*works, *(candidate.work_id for candidate in long)]))
         newest = self.history.newest(self._profile.recent_s)
-        short = second_opinion(view, newest, numbers, asked, self._contract, settings)
+        short = second_opinion(view, newest, numbers, asked, self._contract, settings, self._shortlist)
+        self._shortlist.note([*long, *short])
         return gather(long, short, now, self._clock.rate_hz, view.works)
 
     def gap(self, start_sample: int, end_sample: int) -> list[Event]:
@@ -98,7 +99,7 @@ class Decision:
     def end(self, at_sample: int, reason: str) -> list[Event]:
         """Close everything and forget the evidence."""
         self.history.forget()
-        self._shortlist.scores = {}
+        self._shortlist.forget()
         self._music_steps = 0
         return self._events(self._tracker.close_all(at_sample, reason), at_sample)
 
@@ -111,7 +112,7 @@ class Decision:
         """The state as a JSON object; the history's frames are saved beside it."""
         return {
             "tracker": self._tracker.save(),
-            "shortlist": self._shortlist.scores,
+            "shortlist": self._shortlist.save(),
             "history_end": self.history.end_sample,
             "steps": self._steps,
             "music_steps": self._music_steps,
@@ -122,7 +123,7 @@ class Decision:
     def restore(self, state: dict[str, Any], frames: Floats) -> None:
         """Inverse of `save`."""
         self._tracker.restore(state["tracker"])
-        self._shortlist.scores = dict(state["shortlist"])
+        self._shortlist.restore(state["shortlist"])
         self.history.frames, self.history.end_sample = frames, state["history_end"]
         self._steps, self._music_steps = state["steps"], state["music_steps"]
         self.index_version, self._model_id = state["index_version"], state["model_id"]

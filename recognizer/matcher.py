@@ -1,8 +1,8 @@
 """From embeddings and pitch sequences to candidates: which works may be sounding, and how sure we are.
 
-Nearest windows only make a *shortlist*: they are cheap and search everything, and their scores are accumulated over
-the steps of a feed. The few references on it are then aligned with the last minute of the feed's pitch sequence (the
-second opinion, `recognizer.align`), and it is the alignment that is trusted.
+Nearest windows only make a *shortlist* (`recognizer.shortlist`): they are cheap and search everything, and their
+scores are accumulated over the steps of a feed. The few references on it are then aligned with the last minute of the
+feed's pitch sequence (the second opinion, `recognizer.align`), and it is the alignment that is trusted.
 
 An alignment score means little by itself: music that sits on one chord aligns with everything. So each reference is
 also aligned *reversed in time*, where no true match can exist but every tonal accident stays; what the real direction
@@ -12,11 +12,9 @@ gains over the reversed one is the evidence.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recognizer.align import Alignment, AlignSettings
-from recognizer.catalogue import CatalogueView
 from recognizer.step import Floats
 
 
@@ -83,55 +81,24 @@ class MatcherSettings:
     decay : float
         What remains of a reference's accumulated score after a step.
     shortlist : int
-        References aligned coarsely per decision.
+        References that take turns at being aligned coarsely.
+    look : int
+        Of these, how many do so per decision.
+    promising : float
+        Coarse strength below which a reference is not aligned finely.
     refine : int
         Of these, the best that are aligned finely; only they can be named.
     coarse, fine : Resolution
     """
 
     hits: int = 64
-    decay: float = 0.85
+    decay: float = 0.92
     shortlist: int = 32
+    look: int = 8
+    promising: float = 1.0
     refine: int = 4
     coarse: Resolution = Resolution(2, AlignSettings(stack=4, offset=1.0))
     fine: Resolution = Resolution(1, AlignSettings(stack=8, offset=1.2))
-
-
-class Shortlist:
-    """References worth a second opinion, by accumulated nearness of their windows."""
-
-    def __init__(self, settings: MatcherSettings) -> None:
-        self._settings = settings
-        self.scores: dict[str, float] = {}
-
-    def update(self, view: CatalogueView, embedding: Floats) -> None:
-        """Add the evidence of one window; ``embedding`` has shape (dimension,)."""
-        count = min(self._settings.hits, len(view.vectors))
-        if count == 0:
-            return
-        scores, rows = view.index.search(embedding[None, :], count)
-        nearest: dict[str, float] = {}
-        for score, row in zip(scores[0].tolist(), rows[0].tolist(), strict=True):
-            reference = view.tracks[int(view.vector_track[row])].reference_id
-            nearest[reference] = max(nearest.get(reference, -1.0), score)
-        # Scores count above the weakest hit: being near what everything is near to says nothing.
-        floor = min(nearest.values())
-        decayed = {key: value * self._settings.decay for key, value in self.scores.items()}
-        for reference, score in nearest.items():
-            decayed[reference] = decayed.get(reference, 0.0) + score - floor
-        keep = sorted(decayed.items(), key=lambda item: (-item[1], item[0]))[: 4 * self._settings.shortlist]
-        self.scores = dict(keep)
-
-    def best(self, view: CatalogueView, works: Sequence[str] = ()) -> list[int]:
-        """Track numbers to look at: the best references, and those of ``works`` (already open)."""
-        if len(view.tracks) <= self._settings.shortlist:
-            return list(range(len(view.tracks)))
-        ranked = sorted(self.scores.items(), key=lambda item: (-item[1], item[0]))
-        numbers = [view.track_number(key) for key, _ in ranked[: self._settings.shortlist]]
-        chosen = [number for number in numbers if number is not None]
-        for work in works:
-            chosen += [number for number in view.tracks_of_work(work) if number not in chosen]
-        return chosen
 
 
 def pooled(pitch: Floats, factor: int) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from recognizer.align import Alignment, align
+from recognizer.align import Alignment, align_prepared, prepared
 from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.matcher import Candidate, MatcherSettings, Resolution, evidence, pooled
@@ -15,8 +15,9 @@ from recognizer.step import Floats
 
 if TYPE_CHECKING:
     from recognizer.history import PitchHistory
+    from recognizer.shortlist import Shortlist
 
-_CACHED_REFERENCES = 2048  # about 25 kB each
+_CACHED_REFERENCES = 2048  # about 50 kB each
 # Pooled sequences per view: a view is replaced as a whole, and its entries go with it.
 _pooled: WeakKeyDictionary[CatalogueView, dict[tuple[int, int], Floats]] = WeakKeyDictionary()
 
@@ -30,15 +31,25 @@ class Opinion:
     alignment: Alignment
 
 
-def opinions(view: CatalogueView, pitch: Floats, tracks: Sequence[int], resolution: Resolution) -> list[Opinion]:
-    """Align a query's pitch frames, shape (frames, bins), with references by track number, in their order."""
+def opinions(
+    view: CatalogueView,
+    pitch: Floats,
+    tracks: Sequence[int],
+    resolution: Resolution,
+    *,
+    transpositions: Sequence[int] | None = None,
+    paths: bool = True,
+) -> list[Opinion]:
+    """Align a query's pitch frames, shape (frames, bins), with references by track number, in their order.
+
+    With ``transpositions``, only that one is tried for each; without ``paths``, alignments carry no places.
+    """
     query = pooled(pitch, resolution.pool)
     references = [_reference(view, number, resolution.pool) for number in tracks]
-    found = align(query, references + [frames[::-1] for frames in references], resolution.align)
-    forward, backward = found[: len(references)], found[len(references) :]
+    found = align_prepared(query, references, resolution.align, transpositions=transpositions, paths=paths)
     return [
-        Opinion(number, evidence(there, back.score), there)
-        for number, there, back in zip(tracks, forward, backward, strict=True)
+        Opinion(number, evidence(there, backward), there)
+        for number, (there, backward) in zip(tracks, found, strict=True)
     ]
 
 
@@ -54,46 +65,72 @@ def second_opinion(
     open_works: Sequence[str],
     contract: ModelContract,
     settings: MatcherSettings,
+    shortlist: Shortlist | None = None,
 ) -> list[Candidate]:
     """What the last seconds of a feed say about each of ``tracks``; references that do not align are left out.
 
-    All are aligned coarsely; the strongest, and those of ``open_works``, finely.
+    All are aligned coarsely; the strongest, and those of ``open_works``, finely and in the transposition found.
+    ``shortlist`` adds what the embedding says.
     """
-    chosen = list(tracks)
-    if len(chosen) > settings.refine:
-        rough = opinions(view, history.frames, chosen, settings.coarse)
-        open_tracks = {number for work in open_works for number in view.tracks_of_work(work)}
-        best = strongest(rough, settings.refine)
-        best += strongest([o for o in rough if o.track in open_tracks and o.track not in best], settings.refine)
-        chosen = best
+    chosen = _worth_a_closer_look(view, history, tracks, open_works, settings)
     resolution = settings.fine
+    found = opinions(
+        view,
+        history.frames,
+        [opinion.track for opinion in chosen],
+        resolution,
+        transpositions=[opinion.alignment.transpose_semitones for opinion in chosen],
+    )
     candidates = []
-    for opinion in opinions(view, history.frames, chosen, resolution):
-        path = opinion.alignment
-        if path.score <= 0:
-            continue
-        track = view.tracks[opinion.track]
-        ratio = path.tempo_ratio
-        # The path's ends are those of stacked frames; the music goes on to the end of the last stack.
-        last = path.query_end + resolution.align.stack - 1
-        candidates.append(
-            Candidate(
-                work_id=track.work_id,
-                reference_id=track.reference_id,
-                title=track.title,
-                artist=track.artist,
-                isrc=track.isrc,
-                iswc=track.iswc,
-                strength=opinion.strength,
-                confidence=0.0,  # for `recognizer.fusion` to say
-                transpose_semitones=path.transpose_semitones,
-                tempo_ratio=None if ratio is None else round(ratio, 3),
-                heard_from=history.position(path.query_start * resolution.pool),
-                heard_to=history.position(last * resolution.pool),
-                ref_start_ms=round(path.reference_start * resolution.pool * 1000 / view.pitch_fps),
-            )
-        )
+    for opinion in found:
+        if opinion.alignment.score > 0:
+            hits, similarity = (0, 0.0)
+            if shortlist is not None:
+                hits, similarity = shortlist.evidence(view, opinion.track, contract.step_s)
+            candidates.append(_candidate(view, history, opinion, resolution, hits, similarity))
     return candidates
+
+
+def _worth_a_closer_look(
+    view: CatalogueView,
+    history: PitchHistory,
+    tracks: Sequence[int],
+    open_works: Sequence[str],
+    settings: MatcherSettings,
+) -> list[Opinion]:
+    """Coarse opinions of the promising references, and of the best of those already open."""
+    rough = opinions(view, history.frames, tracks, settings.coarse, paths=False)
+    best = sorted(rough, key=lambda o: (-o.strength, o.track))
+    open_tracks = {number for work in open_works for number in view.tracks_of_work(work)}
+    chosen = [o for o in best if o.strength >= settings.promising][: settings.refine]
+    still_open = [o for o in best if o.track in open_tracks and o not in chosen]
+    return chosen + still_open[: settings.refine]
+
+
+def _candidate(
+    view: CatalogueView, history: PitchHistory, opinion: Opinion, resolution: Resolution, hits: int, similarity: float
+) -> Candidate:
+    track, path = view.tracks[opinion.track], opinion.alignment
+    ratio = path.tempo_ratio
+    # The path's ends are those of stacked frames; the music goes on to the end of the last stack.
+    last = path.query_end + resolution.align.stack - 1
+    return Candidate(
+        work_id=track.work_id,
+        reference_id=track.reference_id,
+        title=track.title,
+        artist=track.artist,
+        isrc=track.isrc,
+        iswc=track.iswc,
+        strength=opinion.strength,
+        confidence=0.0,  # for `recognizer.fusion` to say
+        transpose_semitones=path.transpose_semitones,
+        tempo_ratio=None if ratio is None else round(ratio, 3),
+        heard_from=history.position(path.query_start * resolution.pool),
+        heard_to=history.position(last * resolution.pool),
+        ref_start_ms=round(path.reference_start * resolution.pool * 1000 / view.pitch_fps),
+        hits=hits,
+        similarity=similarity,
+    )
 
 
 def _reference(view: CatalogueView, track: int, pool: int) -> Floats:
@@ -103,5 +140,5 @@ def _reference(view: CatalogueView, track: int, pool: int) -> Floats:
     if key not in cache:
         if len(cache) >= _CACHED_REFERENCES:
             cache.pop(next(iter(cache)))  # the oldest: dictionaries keep insertion order
-        cache[key] = pooled(view.pitch(track), pool)
+        cache[key] = prepared(pooled(view.pitch(track), pool))
     return cache[key]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recognizer.align import align, best_paths
+from recognizer.align import align
+from recognizer.path_table import best_paths
 from recognizer.step import Floats
 
 UNITS = 16  # cells are rounded to sixteenths
@@ -30,7 +31,7 @@ CELLS = arrays(np.float32, (7, 9), elements=st.integers(-UNITS, 2 * UNITS).map(l
 
 @given(st.lists(CELLS, min_size=1, max_size=4))
 def test_scores_equal_the_slow_recurrence(cells: list[np.ndarray]) -> None:
-    for matrix, (score, q0, q1, r0, r1) in zip(cells, best_paths(cells, -1.0), strict=True):
+    for matrix, (score, q0, q1, r0, r1) in zip(cells, best_paths(cells), strict=True):
         assert score == slow_best_score(matrix)
         if score > 0:
             assert 0 <= q0 < q1 <= 7 and 0 <= r0 < r1 <= 9
@@ -41,15 +42,15 @@ def test_scores_equal_the_slow_recurrence(cells: list[np.ndarray]) -> None:
 def test_shorter_references_are_not_helped_by_padding() -> None:
     rng = np.random.default_rng(0)
     short, long = (rng.random((20, width)).astype(np.float32) * 2 - 1.2 for width in (11, 40))
-    score, *place = best_paths([short], -1.0)[0]
-    again, *same_place = best_paths([short, long], -1.0)[0]
+    score, *place = best_paths([short])[0]
+    again, *same_place = best_paths([short, long])[0]
     assert (score, place) == (again, same_place)
 
 
 def test_long_sequences_do_not_overflow() -> None:
     cells = np.full((1200, 3000), -1.0, np.float32)
     np.fill_diagonal(cells, 2.0)
-    assert best_paths([cells], -1.0)[0] == (2400.0, 0, 1200, 0, 1200)
+    assert best_paths([cells])[0] == (2400.0, 0, 1200, 0, 1200)
 
 
 def music(frames: int, seed: int) -> Floats:

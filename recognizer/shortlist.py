@@ -1,0 +1,151 @@
+"""Which references deserve a second opinion, by the nearness of their windows to the feed's.
+
+Per step, the windows that stand out most (`recognizer.hubs`) add to their reference's score, and older scores fade.
+The references on the resulting list take turns at the second opinion: the nearest and those it lately spoke for at
+every decision, the others one after another. So a decision costs the same however many works the catalogue holds.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from recognizer.catalogue import CatalogueView
+from recognizer.hubs import hubs
+from recognizer.matcher import Candidate, MatcherSettings
+from recognizer.step import Floats
+
+_TEMPO_RATIOS = np.linspace(0.6, 1.6, 11)
+_OFF_LINE_S = 6.0  # a hit this near to a line of time lies on it
+_RECENT_STEPS = 15  # half a minute of windows that a line of time is sought in
+_SIMILARITY_STEPS = 10
+_KEPT = 4  # times the length of the list, in references whose score is remembered
+_HELD = 3  # references looked at again because they aligned
+_HELD_STRENGTH = 2.0
+
+
+class Shortlist:
+    """References worth a second opinion, by accumulated nearness of their windows.
+
+    Attributes
+    ----------
+    scores : dict
+        Accumulated score by reference id.
+    """
+
+    def __init__(self, settings: MatcherSettings) -> None:
+        self._settings = settings
+        self.forget()
+
+    def forget(self) -> None:
+        """Start again from nothing."""
+        self.scores: dict[str, float] = {}
+        self._recent: Floats = np.zeros((0, 0), dtype=np.float32)
+        self._held: list[str] = []
+        self._turn = 0
+
+    def update(self, view: CatalogueView, embedding: Floats) -> None:
+        """Add the evidence of one window; ``embedding`` has shape (dimension,)."""
+        # Half precision, as it is saved: a restored shortlist continues exactly.
+        row = embedding.astype(np.float16).astype(np.float32)[None, :]
+        same = self._recent.shape[1] == row.shape[1]
+        self._recent = np.concatenate([self._recent, row])[-_RECENT_STEPS:] if same else row
+        if len(view.tracks) <= self._settings.look:
+            return  # all are looked at anyway
+        scores, rows = hubs(view).search(embedding, self._settings.hits)
+        nearest: dict[str, float] = {}
+        for score, number in zip(scores.tolist(), view.vector_track[rows].tolist(), strict=True):
+            reference = view.tracks[number].reference_id
+            nearest[reference] = max(nearest.get(reference, score), score)
+        # Scores count above the weakest hit: being near what everything is near to says nothing.
+        floor = min(nearest.values(), default=0.0)
+        decayed = {key: value * self._settings.decay for key, value in self.scores.items()}
+        for reference, score in nearest.items():
+            decayed[reference] = decayed.get(reference, 0.0) + score - floor
+        keep = sorted(decayed.items(), key=lambda item: (-item[1], item[0]))[: _KEPT * self._settings.shortlist]
+        self.scores = dict(keep)
+
+    def best(self, view: CatalogueView, works: Sequence[str] = ()) -> list[int]:
+        """Track numbers to look at now: the best references, the next in turn, and those of ``works`` (already open).
+
+        Every call passes the turn on.
+        """
+        look = self._settings.look
+        if len(view.tracks) <= look:
+            return list(range(len(view.tracks)))
+        ranked = self.ranked(view)
+        always, others = ranked[: look // 2], ranked[look // 2 :]
+        turn = look - len(always)
+        first = self._turn * turn % max(1, len(others))
+        chosen = dict.fromkeys(always + (others + others)[first : first + min(turn, len(others))])
+        self._turn = self._turn + 1 if first + turn < len(others) else 0
+        held = [view.track_number(reference) for reference in self._held]
+        chosen |= dict.fromkeys(number for number in held if number is not None)
+        for work in works:
+            chosen |= dict.fromkeys(view.tracks_of_work(work))
+        return list(chosen)
+
+    def ranked(self, view: CatalogueView) -> list[int]:
+        """Track numbers of the whole list, likeliest first."""
+        by_score = sorted(self.scores.items(), key=lambda item: (-item[1], item[0]))
+        numbers = [view.track_number(key) for key, _ in by_score[: self._settings.shortlist]]
+        return [number for number in numbers if number is not None]
+
+    def note(self, candidates: Sequence[Candidate]) -> None:
+        """Remember what the second opinion spoke for: it is asked about that again at the next decision."""
+        strong = sorted(candidates, key=lambda c: (-c.strength, c.reference_id))
+        self._held = [c.reference_id for c in strong if c.strength >= _HELD_STRENGTH][:_HELD]
+
+    def evidence(self, view: CatalogueView, track: int, step_s: float) -> tuple[int, float]:
+        """What the embedding says about a reference.
+
+        Parameters
+        ----------
+        view : CatalogueView
+        track : int
+        step_s : float
+            Time from one window of the feed to the next.
+
+        Returns
+        -------
+        hits : int
+            Windows of the last half minute whose nearest windows of the reference lie on one line of time,
+            t_ref = a · t_feed + b with a from 0.6 to 1.6.
+        similarity : float
+            Mean, over the last windows, of the best cosine with the reference's, less what is usual for it.
+        """
+        first, end = np.searchsorted(view.vector_track, [track, track + 1]).tolist()
+        if first == end or self._recent.shape[1] != view.vectors.shape[1]:
+            return 0, 0.0
+        cosine = self._recent @ view.vectors[first:end].T
+        usual = float(hubs(view).mean[track])
+        similarity = float(cosine[-_SIMILARITY_STEPS:].max(axis=1).mean()) - usual
+        there_s = view.vector_start_s[first:end][cosine.argmax(axis=1)]
+        return _in_line(np.arange(len(there_s)) * step_s, there_s), similarity
+
+    def save(self) -> dict[str, Any]:
+        """The state as a JSON object."""
+        return {
+            "scores": self.scores,
+            "recent": base64.b64encode(self._recent.astype("<f2").tobytes()).decode("ascii"),
+            "windows": len(self._recent),
+            "held": self._held,
+            "turn": self._turn,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Inverse of `save`."""
+        self.scores = {str(key): float(value) for key, value in state["scores"].items()}
+        recent = np.frombuffer(base64.b64decode(state["recent"]), dtype="<f2").astype(np.float32)
+        self._recent = recent.reshape(state["windows"], -1) if state["windows"] else np.zeros((0, 0), np.float32)
+        self._held, self._turn = [str(key) for key in state["held"]], int(state["turn"])
+
+
+def _in_line(here_s: Floats, there_s: Floats) -> int:
+    """Most of the points (here, there) that lie within `_OFF_LINE_S` of one line through one of them."""
+    offsets = there_s - _TEMPO_RATIOS[:, None] * here_s
+    near = np.abs(offsets[:, :, None] - offsets[:, None, :]) <= _OFF_LINE_S
+    return int(near.sum(axis=2).max())
