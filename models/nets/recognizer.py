@@ -20,7 +20,7 @@ class RecognizerNet(nn.Module):
     """Front end and embedding in a row.
 
     The features kept between steps are the salience itself, 84 bins at 8 frames/s; the pitch sequence is that
-    salience summed over octaves, at 4 frames/s.
+    salience summed over octaves, its square root taken (quiet notes count for the alignment), at 4 frames/s.
     """
 
     def __init__(self, front: SalienceNet, embedding: EmbeddingNet) -> None:
@@ -32,7 +32,7 @@ class RecognizerNet(nn.Module):
         """Shapes as in `recognizer.contract`."""
         features = torch.sigmoid(self.front(pcm))
         pairs = torch.unflatten(features, 1, (-1, FRAMES_PER_STEP // PITCH_FRAMES_PER_STEP)).mean(2)
-        pitch = torch.unflatten(pairs, 2, (OCTAVES, CLASSES)).sum(2)
+        pitch = torch.unflatten(pairs, 2, (OCTAVES, CLASSES)).sum(2).sqrt()
         return features, pitch, self.embedding(torch.cat([past, features], 1))
 
 

@@ -1,0 +1,39 @@
+"""A release is a file under its own name, a card that says what it is, and golden outputs that it reproduces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from models.baseline.golden import golden_step
+from models.release import main
+from recognizer.embedder import Embedder
+from recognizer.released import baseline_model_path
+
+
+def test_a_release_is_found_by_its_identity_and_reproduces_its_golden_outputs(tmp_path: Path) -> None:
+    about = tmp_path / "about.md"
+    about.write_text("Learned nothing.\n")
+    out, golden = tmp_path / "released", tmp_path / "golden"
+    out.mkdir()
+    arguments = [str(baseline_model_path()), "--about", str(about), "--out", str(out), "--golden", str(golden)]
+    assert main([*arguments, "--default"]) == 0
+    assert main([*arguments, "--default"]) == 0  # again, over the earlier release
+    released = out / (out / "default.txt").read_text().strip()
+    embedder = Embedder(released)
+    assert embedder.model_id.removeprefix("sha256:")[:8] in released.name
+    text = released.with_suffix(".md").read_text()
+    assert embedder.model_id in text
+    assert "Learned nothing." in text
+    with np.load(golden / f"{embedder.contract.name}.npz") as kept:
+        output = embedder.run([golden_step(kept["pcm"], kept["past"])])[0]
+        np.testing.assert_allclose(output.embedding, kept["embedding"], atol=1e-5)
+
+
+def test_a_release_that_is_not_the_default_leaves_the_default_alone(tmp_path: Path) -> None:
+    about = tmp_path / "about.md"
+    about.write_text("Learned nothing.\n")
+    (tmp_path / "default.txt").write_text("other.onnx\n")
+    assert main([str(baseline_model_path()), "--about", str(about), "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "default.txt").read_text() == "other.onnx\n"
