@@ -182,7 +182,8 @@ class ReferenceScorer:
 
 def track_similarity(view: CatalogueView, embeddings: Floats) -> Floats:
     """Mean over query windows of the best cosine with each track's windows; shape (tracks,)."""
-    return track_similarities(view, [embeddings])[0]
+    similarity: Floats = track_similarities(view, [embeddings])[0]
+    return similarity
 
 
 def track_similarities(view: CatalogueView, queries: Sequence[Floats]) -> Floats:
@@ -199,7 +200,8 @@ def track_similarities(view: CatalogueView, queries: Sequence[Floats]) -> Floats
     for start in range(0, len(windows), block):
         cosine = windows[start : start + block] @ vectors.T
         np.add.at(total, query_of[start : start + block], np.maximum.reduceat(cosine, first_rows, axis=1))
-    return total / np.maximum(np.array(counts, dtype=np.float32), 1)[:, None]
+    total /= np.maximum(np.array(counts, dtype=np.float32), 1)[:, None]
+    return total
 
 
 def _segments(analysis: Analysis, fps: float) -> list[tuple[float, Floats]]:

@@ -76,8 +76,12 @@ def evaluate(
         typer.Option("--streams", metavar="TRUTH", help="Evaluate broadcasts instead: CSVs of what is heard when."),
     ] = None,
     profile: Annotated[
-        str, typer.Option("--profile", metavar="NAME", help="With --streams: profile of the decision.")
+        str, typer.Option("--profile", metavar="NAME", help="With --streams: profiles of the decision, with commas.")
     ] = "monitoring",
+    develop: Annotated[
+        list[Path] | None,
+        typer.Option("--develop", metavar="TRUTH", help="With --streams: other programmes, for the published method."),
+    ] = None,
     catalogue: CatalogueOption = None,
     jobs: JobsOption = None,
     timeout: TimeoutOption = STALL_S,
@@ -98,7 +102,7 @@ def evaluate(
     Exit code: 0 when all files were read, 1 when some were left out, 2 for wrong use.
     """
     if streams:
-        raise typer.Exit(_streams(streams, catalogue, model, profile, out, json))
+        raise typer.Exit(_streams(streams, develop, catalogue, model, profile, out, json))
     if out is not None and plot:
         plots.require()
     how = Alteration(query_seconds, tuple(kind.strip() for kind in degrade.split(",") if kind.strip()))
@@ -163,17 +167,19 @@ def _write(out: Path, found: report.Report, baselines: list[str], plot: bool) ->
 
 
 def _streams(
-    truth: list[Path], catalogue: Path | None, models: list[Path] | None, profile: str, out: Path | None, json: bool
+    truth: list[Path],
+    develop: list[Path] | None,
+    catalogue: Path | None,
+    models: list[Path] | None,
+    profile: str,
+    out: Path | None,
+    json: bool,
 ) -> int:
-    try:
-        from indexer.streams.command import evaluate_streams  # loads what only broadcasts need
-    except ImportError as error:
-        raise UsageError(
-            f"broadcasts cannot be evaluated in this installation ({error}); "
-            "`pip install 'live-cover-recognizer[evaluate]'`"
-        ) from error
+    from indexer.streams.command import evaluate_streams  # loads what only broadcasts need
+
     if models and len(models) > 1:
         raise UsageError("broadcasts are evaluated with one model; give --model once")
-    chosen = options.model_path(models[0] if models else None)
-    directory = options.catalogue_dir(catalogue)
-    return int(evaluate_streams(truth, catalogue=directory, model=chosen, profile=profile, out=out, json=json))
+    model = models[0] if models else None
+    return evaluate_streams(
+        truth, catalogue=catalogue, model=model, profile=profile, out=out, json=json, develop=develop
+    )

@@ -126,16 +126,16 @@ def _recording(row: dict[str, str], root: Path) -> Recording:
     if role not in ROLES:
         raise ValueError(f"role is {role!r:.40}, expected {', '.join(ROLES)} or nothing")
     if role == "distractor":
-        return stranger(root / name, name)
+        return stranger(root / name, name, clean_text(row.get("set", "")) or DISTRACTORS)
     if work is None:
         raise ValueError("work_id is empty; only a distractor has none")
     kind = clean_text(row.get("kind", ""))
     return Recording(root / name, name, work, role, clean_text(row.get("set", "")) or NO_SET, kind)
 
 
-def stranger(path: Path, name: str) -> Recording:
+def stranger(path: Path, name: str, group: str = DISTRACTORS) -> Recording:
     """A recording that is a version of nothing."""
-    return Recording(path, name, f"distractor {path}"[-400:], "distractor", DISTRACTORS)
+    return Recording(path, name, f"distractor {path}"[-400:], "distractor", group)
 
 
 def _with_kind(recording: Recording) -> Recording:
@@ -190,14 +190,16 @@ def strangers_in(folders: Iterable[Path]) -> list[Recording]:
 
 
 def chosen_sets(recordings: Sequence[Recording], sets: str | None) -> list[Recording]:
-    """Recordings of the sets named (comma-separated); distractors always stay."""
+    """Recordings of the sets named (comma-separated), and all distractors, unless a set of these is named."""
     if sets is None:
         return list(recordings)
     wanted = {name.strip() for name in sets.split(",") if name.strip()}
     there = {recording.group for recording in recordings}
     if unknown := wanted - there:
         raise UsageError(f"no set {sorted(unknown)[0]!r:.60} in the list; it has {', '.join(sorted(there))}")
-    return [r for r in recordings if r.group in wanted or r.role == "distractor"]
+    strangers = {r.group for r in recordings if r.role == "distractor"}
+    kept = wanted if strangers & wanted else wanted | strangers
+    return [r for r in recordings if r.group in kept]
 
 
 def fingerprint(recordings: Sequence[Recording], contents: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ def draw(folder: Path, results: Sequence[Result]) -> list[Path]:
     from matplotlib.figure import Figure
 
     written = []
-    for key in dict.fromkeys((r.group, r.pool) for r in results):
+    for key in dict.fromkeys((r.group, r.pool) for r in results if r.group == r.own_set):
         chosen = [r for r in results if (r.group, r.pool) == key]
         for name, plot in (("scores", _histograms), ("det", _det), ("pool", _pool)):
             figure = Figure(figsize=(7, 2.2 * len(chosen) if plot is _histograms else 5), layout="constrained")

@@ -102,7 +102,7 @@ def _pool_line(report: Report, result: Result, baselines: Sequence[str]) -> str:
 def table(results: Sequence[Result]) -> str:
     """One line a system, sets below each other; intervals are 95 % over works."""
     head = ("set", "pool", "refs", "queries", "system", "ranking", "MAP", "MRR", "Top1", "EER %")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for r in results:
         pairs = r.figures.equal_error
         rows.append(

@@ -23,6 +23,7 @@ class Result:
     ----------
     group : str
         Set, or ``set/kind``.
+    own_set : str
     pool : str
         ``own``: among the references of the set; ``all``: among all references and distractors.
     system : System
@@ -38,6 +39,7 @@ class Result:
     """
 
     group: str
+    own_set: str
     pool: str
     system: System
     references: int
@@ -72,7 +74,7 @@ def results(bench: Bench, systems: Sequence[System], *, seed: int) -> list[Resul
         for group, own_set, rows in groups(bench)
         for pool, columns in _pools(bench, own_set)
         for system in systems
-        for result in _measured(bench, system, (group, pool), rows, columns, seed)
+        for result in _measured(bench, system, (group, own_set, pool), rows, columns, seed)
     ]
 
 
@@ -96,7 +98,7 @@ def _pools(bench: Bench, own_set: str) -> Iterator[tuple[str, list[int]]]:
 
 
 def _measured(
-    bench: Bench, system: System, where: tuple[str, str], rows: list[int], columns: list[int], seed: int
+    bench: Bench, system: System, where: tuple[str, str, str], rows: list[int], columns: list[int], seed: int
 ) -> Iterator[Result]:
     queries = [bench.queries[row] for row in rows]
     references = [bench.references[column] for column in columns]
@@ -109,11 +111,12 @@ def _measured(
     )
     if not len(asked.rows):
         return
-    matrix = system.own if where[1] == OWN else system.everything
-    scores = matrix[np.ix_(np.array(rows)[asked.rows], columns)]
+    matrix = system.own if where[2] == OWN else system.everything
+    scores = matrix[np.ix_(np.array(rows)[asked.rows], np.array(columns))]
     yield Result(
         group=where[0],
-        pool=where[1],
+        own_set=where[1],
+        pool=where[2],
         system=system,
         references=len(references),
         works=len(set(works)),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recognizer.evaluation.bootstrap import intervals
+
 BOOTSTRAP_DRAWS = 2_000
 
 
@@ -58,13 +60,10 @@ def summarise(ranks: Sequence[int], works: Sequence[str], candidates: int, seed:
     seed : int, optional
         Of the bootstrap.
     """
-    names, member = np.unique(np.array(works), return_inverse=True)
     values = np.stack([np.array(ranks) == 1, 1.0 / np.array(ranks)])
-    sums = np.stack([np.bincount(member, weights=row, minlength=len(names)) for row in values])
-    counts = np.bincount(member, minlength=len(names))
-    drawn = np.random.default_rng(seed).integers(len(names), size=(BOOTSTRAP_DRAWS, len(names)))
-    means = sums[:, drawn].sum(axis=2) / counts[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5], axis=1) if len(names) > 1 else (np.zeros(2), np.ones(2))
+    low, high = intervals(values, works, seed=seed, draws=BOOTSTRAP_DRAWS).T
+    if np.isnan(low).any():
+        low, high = np.zeros(2), np.ones(2)
     top1, mrr = ((float(values[i].mean()), float(low[i]), float(high[i])) for i in (0, 1))
     return Retrieval(
         queries=len(ranks),

@@ -53,12 +53,12 @@ class Figures:
         """JSON values, without the ranks."""
         return {
             "queries": self.queries,
-            "works": self.works,
+            "query_works": self.works,
             "relevant_per_query": self.relevant,
             "means": {name: asdict(estimate) for name, estimate in self.means.items()},
             "ACC_top1": self.means["Top1"].value,
             "pairs": None if self.equal_error is None else asdict(self.equal_error),
-            "pool": [asdict(point) for point in self.pool],
+            "pool_curve": [asdict(point) for point in self.pool],
         }
 
 

@@ -49,7 +49,7 @@ def trial(
     ranked = _different(query_ids, reference_ids)
     relevant = ~_different(query_works, reference_works) & ranked
     rows = np.flatnonzero(relevant.any(axis=1))
-    return Trial(tuple(query_works[row] for row in rows), rows, relevant[rows], ranked[rows])
+    return Trial(tuple(query_works[row] for row in rows.tolist()), rows, relevant[rows], ranked[rows])
 
 
 def _different(left: Sequence[str], right: Sequence[str]) -> Bools:
