@@ -25,21 +25,54 @@ class Data:
     weights : dict
         Relative share of a work by collection.
     works_per_batch, group : int
-        Works in a batch (two views each); works that share the two styles of their pairs.
+        Works in a batch; works whose first views share one style, whose second views share another, and so on.
     human : float
         Probability of pairing two human-made versions where a work has them.
     helpers : int
         Low-priority processes that make batches ahead; 0 for runs that can be repeated bit by bit.
+    views, windows : int
+        Performances of a work in a batch; windows of each, one after the other (only for losses that read them so).
+    bank : str
+        Views made once and gone through again (`models.data.bank`) in place of new ones; empty for new ones.
     """
 
-    manifest: str
-    store: str
+    manifest: str = ""
+    store: str = ""
     collections: tuple[str, ...] = ()
     weights: dict[str, float] = field(default_factory=dict)
     works_per_batch: int = 96
     group: int = 8
     human: float = 0.75
     helpers: int = 1
+    views: int = 2
+    windows: int = 1
+    bank: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What the front end learns from, and its width.
+
+    Attributes
+    ----------
+    shards : str
+        Folder made by ``python -m models.prepare audio``.
+    held_out : int
+        Last shards of each kind that are validated on.
+    truth : float
+        Share of exact truth in the target of renders; the teacher has the rest.
+    pieces, frames : int
+        Chunks in a batch; frames of 1/8 s in a chunk.
+    width : int
+        Channels, see `models.nets.salience.SalienceConfig`.
+    """
+
+    shards: str = ""
+    held_out: int = 1
+    truth: float = 0.5
+    pieces: int = 12
+    frames: int = 48
+    width: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +86,21 @@ class Net:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Which loss (``contrastive``, ``triplet`` or ``softmax``) and its numbers."""
+    """Which loss, and its numbers; every file of `models.losses` says what they mean.
+
+    ``kind`` is ``contrastive`` (temperature, memory), ``triplet`` (margin), ``softmax``, ``angular`` (scale, margin,
+    angle) or ``clews`` (gamma, epsilon, pairs).
+    """
 
     kind: str = "contrastive"
     temperature: float = 0.07
     memory: int = 0
     margin: float = 0.2
+    angle: float = 0.0
     scale: float = 24.0
+    gamma: float = 5.0
+    epsilon: float = 1e-6
+    pairs: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +116,9 @@ class Schedule:
     ema : float
         Decay of the running mean of weights that is validated and exported.
     bf16 : bool
-        Convolve in bfloat16 (processors with avx512_bf16 or amx, and GPUs).
+        Convolve in bfloat16 (processors with avx512_bf16 or amx, and GPUs); needs no scaling of the loss.
+    clip : float
+        Longest gradient of the network; longer ones are shortened to it.
     save_s : float
         Seconds between checkpoints.
     probe_steps : int
@@ -89,6 +132,7 @@ class Schedule:
     weight_decay: float = 0.01
     ema: float = 0.998
     bf16: bool = False
+    clip: float = 5.0
     save_s: float = 180.0
     probe_steps: int = 500
     seed: int = 1
@@ -98,23 +142,33 @@ class Schedule:
 class Settings:
     """A whole stage.
 
-    ``start`` names a checkpoint, seen from the folder of all runs, whose weights are the beginning (empty: random).
+    ``kind`` is ``embedding`` (reads ``data``, ``net`` and ``loss``) or ``front`` (reads ``front``). ``start`` names a
+    checkpoint of the same kind, seen from the folder of all runs, whose weights are the beginning (empty: random).
     """
 
     name: str
-    data: Data
     schedule: Schedule
+    kind: str = "embedding"
+    data: Data = field(default_factory=Data)
+    front: Front = Front()
     net: Net = Net()
     loss: Loss = Loss()
     start: str = ""
 
     def within(self, folder: Path) -> Settings:
         """The same settings with relative data paths put under ``folder``."""
-        data = replace(self.data, manifest=str(folder / self.data.manifest), store=str(folder / self.data.store))
-        return replace(self, data=data)
+
+        def under(path: str) -> str:
+            return str(folder / path) if path else ""
+
+        data = replace(
+            self.data, manifest=under(self.data.manifest), store=under(self.data.store), bank=under(self.data.bank)
+        )
+        return replace(self, data=data, front=replace(self.front, shards=under(self.front.shards)))
 
 
-_PARTS: dict[str, type[Any]] = {"data": Data, "schedule": Schedule, "net": Net, "loss": Loss}
+_PARTS: dict[str, type[Any]] = {"data": Data, "front": Front, "schedule": Schedule, "net": Net, "loss": Loss}
+_NEEDED = {"embedding": ("data", ("manifest", "store")), "front": ("front", ("shards",))}
 
 
 def read_settings(path: Path) -> Settings:
@@ -131,9 +185,20 @@ def read_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: not TOML ({error})") from error
     try:
         parts = {key: _part(_PARTS[key], value) if key in _PARTS else value for key, value in raw.items()}
-        return Settings(**_checked(Settings, parts))
+        settings = Settings(**_checked(Settings, parts))
     except TypeError as error:
         raise SettingsError(f"{path}: {error}") from error
+    _check_kind(path, settings)
+    return settings
+
+
+def _check_kind(path: Path, settings: Settings) -> None:
+    if settings.kind not in _NEEDED:
+        raise SettingsError(f"{path}: kind is {settings.kind!r}, expected one of {sorted(_NEEDED)}")
+    part, keys = _NEEDED[settings.kind]
+    missing = [f"{part}.{key}" for key in keys if not getattr(getattr(settings, part), key)]
+    if missing:
+        raise SettingsError(f"{path}: a stage of kind {settings.kind!r} needs {' and '.join(missing)}")
 
 
 def _part(kind: type[Any], raw: dict[str, Any]) -> Any:

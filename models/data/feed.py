@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.data.bank import Bank
 from models.data.manifest import Entry
 from models.data.store import ScoreStore
 from models.data.views import Corpus, Recipe, batch
-from models.settings import Data
+from models.settings import Data, SettingsError
 
 _NICENESS = 15
 _AHEAD = 12
@@ -34,16 +35,47 @@ def corpus_of(entries: list[Entry], settings: Data) -> Corpus:
 
 def recipe_of(settings: Data) -> Recipe:
     """The recipe that a configuration describes."""
-    return replace(Recipe(), group=settings.group, human=settings.human)
+    return replace(Recipe(), group=settings.group, human=settings.human, views=settings.views, windows=settings.windows)
 
 
-def batches(entries: list[Entry], settings: Data, seed: int, first: int, last: int) -> Iterator[Batch]:
-    """Yield (views uint8 (2 * works, frames, bins), work numbers int64 (works,)) for steps ``first`` to ``last``."""
-    corpus, recipe = corpus_of(entries, settings), recipe_of(settings)
+def batches(
+    entries: list[Entry], settings: Data, seed: int, first: int, last: int, part: tuple[int, int] = (0, 1)
+) -> Iterator[Batch]:
+    """Yield views and works, as `models.data.views.batch` gives them, for steps ``first`` to ``last``.
+
+    Parameters
+    ----------
+    part
+        Number of this trainer and how many there are: each makes its share of every batch, of works of its own.
+
+    Raises
+    ------
+    SettingsError
+        When the works of a batch cannot be shared out evenly, or the bank does not fit the configuration.
+    """
+    number, of = part
+    if settings.works_per_batch % of:
+        raise SettingsError(f"data.works_per_batch is {settings.works_per_batch}, not a multiple of {of} processes")
+    works = settings.works_per_batch // of
+    if settings.bank:
+        bank = Bank(Path(settings.bank))
+        bank.check(settings)
+        for step in range(first, last):
+            yield bank.batch(settings.works_per_batch, (seed, step), part)
+        return
+    seeds = (seed,) if of == 1 else (seed, of, number)
+    yield from _made(entries, replace(settings, works_per_batch=works), seeds, first, last, part)
+
+
+def _made(
+    entries: list[Entry], settings: Data, seed: tuple[int, ...], first: int, last: int, part: tuple[int, int]
+) -> Iterator[Batch]:
+    """New batches: by helpers while they keep up, else here."""
+    corpus, recipe = corpus_of(entries, settings).part(*part), recipe_of(settings)
     context = multiprocessing.get_context("spawn")
     made = context.Queue(_AHEAD)
     helpers = [
-        context.Process(target=_help, args=(made, entries, settings, (seed, 1 + n), first), daemon=True)
+        context.Process(target=_help, args=(made, entries, settings, (*seed, 1 + n), first, part), daemon=True)
         for n in range(settings.helpers)
     ]
     for helper in helpers:
@@ -53,18 +85,23 @@ def batches(entries: list[Entry], settings: Data, seed: int, first: int, last: i
             try:
                 yield made.get_nowait()
             except queue.Empty:
-                yield batch(corpus, recipe, settings.works_per_batch, (seed, 0, number))
+                yield batch(corpus, recipe, settings.works_per_batch, (*seed, 0, number))
     finally:
         for helper in helpers:
             helper.terminate()
 
 
 def _help(
-    made: multiprocessing.Queue[Batch], entries: list[Entry], settings: Data, seed: tuple[int, int], first: int
+    made: multiprocessing.Queue[Batch],
+    entries: list[Entry],
+    settings: Data,
+    seed: tuple[int, ...],
+    first: int,
+    part: tuple[int, int],
 ) -> None:
     """Fill the queue for as long as the trainer lives."""
     os.nice(max(0, _NICENESS - os.nice(0)))
-    corpus, recipe = corpus_of(entries, settings), recipe_of(settings)
+    corpus, recipe = corpus_of(entries, settings).part(*part), recipe_of(settings)
     trainer = multiprocessing.parent_process()
     number = first
     while True:

@@ -37,10 +37,14 @@ class Recipe:
         Standard deviation of the log tempo of each view, cut at a factor of 1.4.
     jitter_s : float
         Largest offset between the middles of the two views.
+    views, windows : int
+        Performances of a work; windows of a performance, which follow each other without overlap.
     """
 
     frames: int = 20 * FPS
     group: int = 8
+    views: int = 2
+    windows: int = 1
     human: float = 0.75
     tempo_spread: float = 0.16
     jitter_s: float = 3.0
@@ -86,6 +90,16 @@ class Corpus:
         share = np.array([max(self.weights.get(e.collection, 1.0) for e in files) for files in by_work.values()])
         self.share = share / share.sum()
 
+    def part(self, number: int, of: int) -> Corpus:
+        """The same corpus, works numbered as before, that draws only every ``of``-th work, from ``number`` on."""
+        if of == 1:
+            return self
+        mine = np.arange(len(self.works)) % of == number
+        parted = Corpus(self.entries, self.store, self.weights)
+        parted.share = np.where(mine, self.share, 0.0)
+        parted.share /= parted.share.sum()
+        return parted
+
     def chords(self, path: str) -> Chords:
         """Chords of one score, worked out once."""
         if path not in self._chords:
@@ -102,25 +116,66 @@ class Corpus:
 def batch(
     corpus: Corpus, recipe: Recipe, works: int, seed: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """One batch of pairs; equal seeds give equal batches.
+    """One batch of views; equal seeds give equal batches.
 
     Returns
     -------
-    uint8 array, shape (2 * works, frames, BINS)
-        Salience times 255; row ``i`` and row ``works + i`` are views of one work.
+    uint8 array, shape (views * works * windows, frames, BINS)
+        Salience times 255; with one window, rows ``i``, ``works + i``, ... are views of one work. The windows of a view
+        follow each other.
     int64 array, shape (works,)
         Positions of the works in ``corpus.works``, all different.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(corpus.works), works, replace=False, p=corpus.share)
-    rolls = np.zeros((2, works, recipe.frames, BINS), np.uint8)
-    styles: list[Style] = []
-    for i, work in enumerate(chosen):
-        if i % recipe.group == 0:
-            styles = [draw_style(rng), draw_style(rng)]
-        for side, passage in enumerate(draw_pair(corpus, corpus.works[int(work)], recipe, rng)):
-            rolls[side, i] = np.round(view(passage, styles[side], recipe.frames, rng) * 255)
-    return rolls.reshape(2 * works, recipe.frames, BINS), chosen.astype(np.int64)
+    rolls = np.zeros((recipe.views, works, recipe.windows, recipe.frames, BINS), np.uint8)
+    for first in range(0, works, recipe.group):
+        part = chosen[first : first + recipe.group]
+        rolls[:, first : first + recipe.group] = group_of_views(corpus, recipe, part, rng)
+    return rolls.reshape(-1, recipe.frames, BINS), chosen.astype(np.int64)
+
+
+def group_of_views(
+    corpus: Corpus, recipe: Recipe, works: npt.NDArray[np.integer], rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Views of works (positions in ``corpus.works``) that share their styles: the first views one, and so on.
+
+    Returns
+    -------
+    uint8 array, shape (views, works, windows, frames, BINS)
+    """
+    rolls = np.zeros((recipe.views, len(works), recipe.windows, recipe.frames, BINS), np.uint8)
+    styles = [draw_style(rng) for _ in range(recipe.views)]
+    for i, work in enumerate(works):
+        passages = draw_versions(corpus, corpus.works[int(work)], recipe, rng)
+        for side, places in enumerate(consecutive(passages, recipe)):
+            for k, place in enumerate(places):
+                rolls[side, i, k] = np.round(view(place, styles[side], recipe.frames, rng) * 255)
+    return rolls
+
+
+def draw_versions(corpus: Corpus, files: list[str], recipe: Recipe, rng: np.random.Generator) -> list[Passage]:
+    """Passages that are the same place of one work: a pair, then both again in other tempos, as often as needed."""
+    pair = draw_pair(corpus, files, recipe, rng)
+    passages = [*pair]
+    for side in range(2, recipe.views):
+        old = pair[side % 2]
+        tempo = float(np.exp(np.clip(rng.normal(0, recipe.tempo_spread), -0.336, 0.336)))
+        jitter_s = float(rng.uniform(-0.5, 0.5)) * recipe.jitter_s
+        beat_s = old.beat_s * tempo
+        passages.append(Passage(old.score, old.chords, old.centre + jitter_s / beat_s, beat_s))
+    return passages
+
+
+def consecutive(passages: list[Passage], recipe: Recipe) -> list[list[Passage]]:
+    """The windows of each passage, one after the other, towards the side where more of the first score is left."""
+    first = passages[0]
+    forward = first.score.beats - first.centre >= first.centre
+    step_s = recipe.frames / FPS * (1 if forward else -1)
+    return [
+        [Passage(p.score, p.chords, p.centre + k * step_s / p.beat_s, p.beat_s) for k in range(recipe.windows)]
+        for p in passages
+    ]
 
 
 def draw_pair(corpus: Corpus, files: list[str], recipe: Recipe, rng: np.random.Generator) -> tuple[Passage, Passage]:

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from torch import nn
 
+from models.losses.angular import AngularMargin
+from models.losses.clews import Clews
 from models.losses.contrastive import SupervisedContrastive
 from models.losses.softmax import WorkSoftmax
 from models.losses.triplet import SemiHardTriplet
-from models.settings import Loss, SettingsError
+from models.settings import Data, Loss, Net, SettingsError
+
+KINDS = ("contrastive", "triplet", "softmax", "angular", "clews")
 
 
-def build_loss(settings: Loss, works: int, dimension: int) -> nn.Module:
+def build_loss(settings: Loss, data: Data, net: Net, works: int) -> nn.Module:
     """The loss of a configuration for ``works`` classes.
 
     Raises
     ------
     SettingsError
-        When the name is unknown.
+        When the name is unknown, or the loss cannot use batches of this shape.
     """
+    if settings.kind not in KINDS:
+        raise SettingsError(f"loss.kind is {settings.kind!r}, expected one of {', '.join(map(repr, KINDS))}")
+    if settings.kind in ("contrastive", "triplet") and data.windows > 1:
+        raise SettingsError(
+            f"data.windows is {data.windows}, but {settings.kind!r} would take any two windows of a work for the same "
+            "passage; use 1, or loss.kind = 'clews'"
+        )
     if settings.kind == "contrastive":
-        return SupervisedContrastive(settings.temperature, settings.memory, dimension)
+        return SupervisedContrastive(settings.temperature, settings.memory, net.dimension)
     if settings.kind == "triplet":
         return SemiHardTriplet(settings.margin)
     if settings.kind == "softmax":
-        return WorkSoftmax(works, dimension, settings.scale, settings.margin)
-    raise SettingsError(f"loss.kind is {settings.kind!r}, expected 'contrastive', 'triplet' or 'softmax'")
+        return WorkSoftmax(works, net.hidden)
+    if settings.kind == "angular":
+        return AngularMargin(works, net.dimension, settings.scale, settings.margin, settings.angle)
+    try:
+        return Clews(data.windows, settings.pairs, settings.gamma, settings.epsilon)
+    except ValueError as error:
+        raise SettingsError(f"loss.pairs: {error}") from error
+
+
+def reads_features(loss: nn.Module) -> bool:
+    """Whether a loss stands on the features below the embedding layer rather than on embeddings."""
+    return bool(getattr(loss, "on_features", False))

@@ -1,34 +1,28 @@
-"""Classification over works: plain softmax (the paper's pre-training) or with an angular margin (CosFace)."""
+"""Plain classification over works: the pre-training of Zhao & Liu 2020."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
 class WorkSoftmax(nn.Module):
-    """Cross-entropy of cosine logits over all training works.
+    """Softmax and cross-entropy of a linear classification layer, which stands where the embedding layer will be.
 
     Parameters
     ----------
     works : int
         Number of classes.
-    dimension : int
-        Length of the embedding.
-    scale : float
-        Multiplies the cosines.
-    margin : float
-        Taken off the cosine of the right class; 0 is a plain normalised softmax.
+    features : int
+        Length of the features that the embedding layer would read.
     """
 
-    def __init__(self, works: int, dimension: int, scale: float = 24.0, margin: float = 0.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(works, dimension) * 0.1)
-        self.scale, self.margin = scale, margin
+    on_features = True
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """(n, D), (n,) -> ()."""
-        cosine = embeddings @ functional.normalize(self.weight, dim=1).T
-        right = functional.one_hot(labels, len(self.weight)).to(cosine.dtype)
-        return functional.cross_entropy(self.scale * (cosine - self.margin * right), labels)
+    def __init__(self, works: int, features: int) -> None:
+        super().__init__()
+        self.classes = nn.Linear(features, works)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Features, not embeddings, (n, F), and labels in [0, works), (n,) -> ()."""
+        return functional.cross_entropy(self.classes(features), labels)

@@ -109,13 +109,18 @@ class EmbeddingNet(nn.Module):
 
     def forward(self, salience: Tensor) -> Tensor:
         """(B, T, 84) -> (B, dimension), unit norm."""
+        return functional.normalize(self.out(self.features(salience)).float(), dim=1)
+
+    def features(self, salience: Tensor) -> Tensor:
+        """(B, T, 84) -> (B, hidden): what the embedding layer, or a classification layer in its place, reads."""
         x = functional.relu(self.stem_norm(self.stem(fold(levelled(salience)))))
         for stage in self.stages:
             x = stage(x)
         power = self.power.clamp(1.0, 6.0)
         x = x.float().clamp(min=1e-4).pow(power).mean(2, keepdim=True).pow(1 / power)
         x = self.rotations(x).amax((2, 3))
-        return functional.normalize(self.out(self.hidden_norm(x)).float(), dim=1)
+        normed: Tensor = self.hidden_norm(x)
+        return normed
 
 
 def levelled(salience: Tensor) -> Tensor:
