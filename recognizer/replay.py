@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from recognizer.catalogue import CatalogueView
 from recognizer.events import Event
 from recognizer.pipeline import FeedLine
 from recognizer.reference import StepEmbedder
+from recognizer.step import StepInput, StepOutput
 from recognizer.timeline import AudioChunk, Pcm16, SourceEnd, SourceItem
 
 
 def events_of(
-    line: FeedLine, items: Iterable[SourceItem], embedder: StepEmbedder, view: CatalogueView
+    line: FeedLine,
+    items: Iterable[SourceItem],
+    embedder: StepEmbedder,
+    view: CatalogueView,
+    on_step: Callable[[StepInput, StepOutput], None] | None = None,
 ) -> Iterator[Event]:
-    """Run ``items`` through ``line`` as they come; events are numbered from 1 in ``data.seq``."""
+    """Run ``items`` through ``line`` as they come; events are numbered from 1 in ``data.seq``.
+
+    ``on_step`` sees every step after the line has decided on it.
+    """
     seq = 0
     for item in items:
         line.push(item)
         while (step := line.next_step()) is not None:
-            line.accept(embedder.run([step])[0], view)
+            output = embedder.run([step])[0]
+            line.accept(output, view)
+            if on_step is not None:
+                on_step(step, output)
         for event in line.take_events():
             seq += 1
             event["data"]["seq"] = seq

@@ -17,7 +17,7 @@ import numpy as np
 from recognizer.evaluation.streams import CoverOutcome, Outcome
 
 _T = TypeVar("_T")
-_DRAWS = 1000
+DRAWS = 1000
 _FEWEST_PROGRAMMES = 3
 _SEED = 20
 
@@ -77,7 +77,7 @@ class StreamFigures:
         return asdict(self)
 
 
-def figures(outcomes: Sequence[Outcome], elapsed_s: float | None = None) -> StreamFigures:
+def figures(outcomes: Sequence[Outcome], elapsed_s: float | None = None, draws: int = DRAWS) -> StreamFigures:
     """Figures over all programmes.
 
     Parameters
@@ -85,7 +85,10 @@ def figures(outcomes: Sequence[Outcome], elapsed_s: float | None = None) -> Stre
     outcomes : sequence of Outcome
     elapsed_s : float, optional
         Time that it took to process all of them.
+    draws : int
+        Of each interval.
     """
+    again = _Redraw(draws)
     covers = [cover for outcome in outcomes for cover in outcome.covers]
     false, foreign_h = sum(o.false for o in outcomes), sum(o.foreign_s for o in outcomes) / 3600
     duration_s = sum(o.duration_s for o in outcomes)
@@ -99,32 +102,36 @@ def figures(outcomes: Sequence[Outcome], elapsed_s: float | None = None) -> Stre
         found=sum(o.hits for o in outcomes),
         false=false,
         false_over_covers=sum(o.false_over_covers for o in outcomes),
-        dap=_redrawn(covers, lambda some: _mean([float(c.touched) for c in some])),
-        dlp=_redrawn(covers, _dlp),
-        purity=_redrawn(outcomes, _purity, _FEWEST_PROGRAMMES),
-        precision=_redrawn(outcomes, _precision, _FEWEST_PROGRAMMES),
-        recall=_redrawn(covers, lambda some: _mean([float(c.found) for c in some])),
-        f1=_redrawn(outcomes, _f1, _FEWEST_PROGRAMMES),
+        dap=again(covers, lambda some: _mean([float(c.touched) for c in some])),
+        dlp=again(covers, _dlp),
+        purity=again(outcomes, _purity, _FEWEST_PROGRAMMES),
+        precision=again(outcomes, _precision, _FEWEST_PROGRAMMES),
+        recall=again(covers, lambda some: _mean([float(c.found) for c in some])),
+        f1=again(outcomes, _f1, _FEWEST_PROGRAMMES),
         false_per_hour=_rate(false, foreign_h),
-        opened_median_s=_redrawn(_known(covers, lambda c: c.opened_after_s), lambda some: _quantile(some, 0.5)),
-        opened_p90_s=_redrawn(_known(covers, lambda c: c.opened_after_s), lambda some: _quantile(some, 0.9)),
-        start_error_s=_redrawn(_known(covers, lambda c: c.start_error_s), _median_size),
-        end_error_s=_redrawn(_known(covers, lambda c: c.end_error_s), _median_size),
-        opens_per_found=_redrawn([c for c in covers if c.touched], lambda some: _mean([float(c.opens) for c in some])),
+        opened_median_s=again(_known(covers, lambda c: c.opened_after_s), lambda some: _quantile(some, 0.5)),
+        opened_p90_s=again(_known(covers, lambda c: c.opened_after_s), lambda some: _quantile(some, 0.9)),
+        start_error_s=again(_known(covers, lambda c: c.start_error_s), _median_size),
+        end_error_s=again(_known(covers, lambda c: c.end_error_s), _median_size),
+        opens_per_found=again([c for c in covers if c.touched], lambda some: _mean([float(c.opens) for c in some])),
         times_real_time=duration_s / elapsed_s if elapsed_s else None,
     )
 
 
-def _redrawn(items: Sequence[_T], figure: Callable[[Sequence[_T]], float | None], fewest: int = 2) -> Figure:
+class _Redraw:
     """A figure with the 2.5 % and 97.5 % quantiles of it over items drawn again with replacement."""
-    value = figure(items)
-    if value is None or len(items) < fewest:
-        return Figure(value)
-    rng = np.random.default_rng(_SEED)
-    draws = [figure([items[i] for i in row]) for row in rng.integers(0, len(items), (_DRAWS, len(items)))]
-    known = [draw for draw in draws if draw is not None]
-    low, high = np.quantile(known, (0.025, 0.975))
-    return Figure(value, float(low), float(high))
+
+    def __init__(self, draws: int) -> None:
+        self._draws = draws
+
+    def __call__(self, items: Sequence[_T], figure: Callable[[Sequence[_T]], float | None], fewest: int = 2) -> Figure:
+        value = figure(items)
+        if value is None or len(items) < fewest:
+            return Figure(value)
+        rng = np.random.default_rng(_SEED)
+        draws = [figure([items[i] for i in row]) for row in rng.integers(0, len(items), (self._draws, len(items)))]
+        low, high = np.quantile([draw for draw in draws if draw is not None], (0.025, 0.975))
+        return Figure(value, float(low), float(high))
 
 
 def _rate(count: int, hours: float) -> Figure:

@@ -184,16 +184,16 @@ def _outcome(programme: str, covers: list[Played], heard: list[Heard], duration_
 
 def _finders(covers: Sequence[Played], heard: Sequence[Heard]) -> dict[int, Heard]:
     """The detection that finds each cover, by the cover's position; the greatest overlaps choose first."""
-    pairs = []
+    pairs: list[tuple[float, Span, Span, int, int]] = []  # the spans make the order of the tables not matter
     for number, cover in enumerate(covers):
         for other, detection in enumerate(heard):
             shared_s = overlap_s(_span(cover), _span(detection))
             enough = shared_s >= FOUND_OVERLAP * (cover.end_s - cover.start_s)
             if enough and not detection.retracted and _belongs(detection, cover):
-                pairs.append((-shared_s, number, other))
+                pairs.append((-shared_s, _span(cover), _span(detection), number, other))
     found: dict[int, Heard] = {}
     used: set[int] = set()
-    for _, number, other in sorted(pairs):
+    for *_, number, other in sorted(pairs):
         if number not in found and other not in used:
             found[number] = heard[other]
             used.add(other)

@@ -1,0 +1,1 @@
+"""The stream benchmark: programmes played to the recognizer, and how well it followed them."""
