@@ -20,13 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recognizer.path_table import UNITS, PathTable, Worth
+from recognizer.path_table import UNITS, PathTable
 from recognizer.step import Floats
 
 _TEMPO_FRAMES = 24  # a shorter path does not tell the tempo
 _SAMPLE = 4  # every so many-th query frame helps to choose the transpositions
 _SPREAD_FLOOR = 0.05  # cosine: differences smaller than this do not stand out
-_BLOCK_ROWS = 32  # rows weighed together, to stay in the processor's cache
+_BLOCK_CELLS = 65_536  # weighed together, to stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AlignSettings:
     Attributes
     ----------
     stack : int
-        Frames compared together.
+        Frames compared together; a power of two.
     offset : float
         Standard deviations by which a cell must stand out to be worth anything.
     least, most : float
@@ -50,6 +50,10 @@ class AlignSettings:
     least: float = -1.0
     most: float = 2.0
     transpositions: int = 2
+
+    def __post_init__(self) -> None:
+        if self.stack < 1 or self.stack & (self.stack - 1):
+            raise ValueError(f"stack is {self.stack}, expected a power of two")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +140,33 @@ def align_prepared(
     if n < 1 or not usable:
         return results
     per_semitone = query.shape[1] // 12
-    rotated = [np.roll(_unit_rows(query), -k * per_semitone, axis=1) for k in range(12)]
+    unit = _unit_rows(query)
     if transpositions is None:
-        tried = _likely_rotations(rotated, [references[number] for number in usable], settings)
+        tried = _likely_rotations(unit, [references[number] for number in usable], settings)
     else:
         tried = [[transpositions[number] % 12] for number in usable]
-    keys = [(number, rotation) for number, some in zip(usable, tried, strict=True) for rotation in some]
-    table = PathTable(n, [references[number].shape[1] - settings.stack + 1 for number, _ in keys for _ in range(2)])
-    for row, (number, rotation) in enumerate(keys):
-        forward = references[number]
-        for k, reference in enumerate((forward, np.ascontiguousarray(forward[:, ::-1]))):
-            _weigh(_diagonal_sums(rotated[rotation] @ reference, settings.stack), settings, table.cells(2 * row + k))
+    # For each reference its rotations forward, then the same backward.
+    widths = [references[number].shape[1] - settings.stack + 1 for number in usable]
+    table = PathTable(n, [width for width, some in zip(widths, tried, strict=True) for _ in range(2 * len(some))])
+    room = np.empty((2, 2 * max(map(len, tried)) * len(query) * (max(widths) + settings.stack)), dtype=np.float32)
+    row = 0
+    for number, some in zip(usable, tried, strict=True):
+        rotated = np.stack([np.roll(unit, -k * per_semitone, axis=1) for k in some])
+        worth = _weighed(rotated, references[number], settings, room)
+        for matrix in worth:
+            table.cells(row)[:] = matrix
+            row += 1
     scores = table.fill()
-    for row, (number, rotation) in enumerate(keys):
-        held, backward = results[number]
-        if scores[2 * row] > held.score:
-            ends = table.path(2 * row)[1:] if paths else (0, 0, 0, 0)
-            held = Alignment(scores[2 * row], (rotation + 5) % 12 - 5, *ends)
-        results[number] = held, max(backward, scores[2 * row + 1])
+    row = 0
+    for number, some in zip(usable, tried, strict=True):
+        forward, backward = scores[row : row + len(some)], scores[row + len(some) : row + 2 * len(some)]
+        best = int(np.argmax(forward))
+        held = _NOTHING
+        if forward[best] > 0:
+            ends = table.path(row + best)[1:] if paths else (0, 0, 0, 0)
+            held = Alignment(forward[best], (some[best] + 5) % 12 - 5, *ends)
+        results[number] = held, max(backward)
+        row += 2 * len(some)
     return results
 
 
@@ -167,63 +180,79 @@ def _unit_rows(frames: Floats) -> Floats:
     return np.where(norms > 1e-4, centred / np.maximum(norms, 1e-4), 0.0).astype(np.float32)
 
 
-def _stack(frames: Floats, count: int) -> Floats:
-    """Concatenate each frame with the ``count - 1`` that follow; shape (frames - count + 1, count * bins)."""
-    windows = np.lib.stride_tricks.sliding_window_view(frames, count, axis=0)
-    return np.ascontiguousarray(windows).reshape(len(windows), -1)
-
-
-def _likely_rotations(
-    rotated: Sequence[Floats], references: Sequence[Floats], settings: AlignSettings
-) -> list[list[int]]:
+def _likely_rotations(query: Floats, references: Sequence[Floats], settings: AlignSettings) -> list[list[int]]:
     """For each reference, the transpositions in which the query's frames find the nearest neighbours, on a sample.
 
     Comparing mean profiles instead is cheaper, but wrong when only a part of the reference is heard.
     """
-    sample = np.concatenate([_stack(frames, settings.stack)[::_SAMPLE] for frames in rotated])
+    per_semitone = query.shape[1] // 12
+    windows = np.lib.stride_tricks.sliding_window_view(query, settings.stack, axis=0)[::_SAMPLE]
+    sample = np.stack([np.roll(windows, -k * per_semitone, axis=1) for k in range(12)])
+    sample = sample.reshape(12 * len(windows), -1)
     likely = []
     for reference in references:
-        nearest = (sample @ _stack(reference.T, settings.stack).T).max(axis=1)
+        stacked = np.lib.stride_tricks.sliding_window_view(reference, settings.stack, axis=1)  # bins, columns, stack
+        columns = np.ascontiguousarray(stacked.transpose(0, 2, 1)).reshape(sample.shape[1], -1)
+        nearest = (sample @ columns).max(axis=1)
         order = np.argsort(nearest.reshape(12, -1).mean(axis=1), kind="stable")[::-1]
         likely.append([int(k) for k in order[: settings.transpositions]])
     return likely
 
 
-def _diagonal_sums(similarity: Floats, count: int) -> Floats:
-    """Similarity of stacked frames: sums of ``count`` cells along the diagonals."""
-    n, m = similarity.shape[0] - count + 1, similarity.shape[1] - count + 1
-    total, have = similarity, 1
-    while 2 * have <= count:
-        total = total[:-have, :-have] + total[have:, have:]
-        have *= 2
-    summed = total[:n, :m] if have < count else total
-    for k in range(have, count):
-        summed = summed + similarity[k : k + n, k : k + m]
-    return summed
+def _weighed(queries: Floats, reference: Floats, settings: AlignSettings, room: Floats) -> Floats:
+    """Worth, in units, of the cells of a query in each of some transpositions with a reference, then with its reversal.
 
-
-def _weigh(similarity: Floats, settings: AlignSettings, out: Worth) -> None:
-    """What each cell adds to a path that passes through it, in units, into ``out``.
-
-    How far it stands out is linear in the similarity: a factor and a term per row, and per column.
+    ``queries`` has shape (transpositions, query frames, bins); the result (2 * transpositions, rows, columns) lies in
+    ``room``, shape (2, large enough).
     """
-    n, m = similarity.shape
+    count, n = queries.shape[:2]
+    m = reference.shape[1]
+    here, there = (part[: 2 * count * n * m].reshape(2, count, n, m) for part in room)
+    np.matmul(queries, np.stack([reference, reference[:, ::-1]])[:, None], out=here)
+    have = 1
+    while have < settings.stack:  # sums along the diagonals: similarity of stacked frames
+        rows, columns = n - 2 * have + 1, m - 2 * have + 1
+        np.add(
+            here[..., :rows, :columns],
+            here[..., have : have + rows, have : have + columns],
+            out=there[..., :rows, :columns],
+        )
+        here, there, have = there, here, 2 * have
+    rows, columns = n - have + 1, m - have + 1
+    result = there.reshape(-1)[: 2 * count * rows * columns].reshape(2 * count, rows, columns)
+    result[:] = here[..., :rows, :columns].reshape(result.shape)
+    _weigh(result, settings)
+    return result
+
+
+def _weigh(similarity: Floats, settings: AlignSettings) -> None:
+    """Turn similarity into what each cell adds to a path that passes through it, in units and in place.
+
+    How far a cell stands out is linear in the similarity: a factor and a term per row, and per column.
+    """
+    count, n, m = similarity.shape
+    similarity -= similarity.mean(axis=(1, 2), keepdims=True)  # small numbers have exact squares
     row, row_term = _standing_out(
-        similarity @ np.ones(m, np.float32) / m, np.einsum("ij,ij->i", similarity, similarity) / m, settings
+        similarity @ np.ones(m, np.float32) / m, np.einsum("kij,kij->ki", similarity, similarity) / m, settings
     )
     column, column_term = _standing_out(
-        np.ones(n, np.float32) @ similarity / n, np.einsum("ij,ij->j", similarity, similarity) / n, settings
+        np.ones(n, np.float32) @ similarity / n, np.einsum("kij,kij->kj", similarity, similarity) / n, settings
     )
-    for first in range(0, n, _BLOCK_ROWS):
-        block = slice(first, first + _BLOCK_ROWS)
-        worth = similarity[block] * row[block, None]
-        worth += row_term[block, None]
-        by_column = similarity[block] * column
-        by_column += column_term
+    height = max(1, _BLOCK_CELLS // m)
+    if count * n <= height:
+        blocks = [(slice(0, count), slice(0, n))]
+    else:
+        blocks = [(slice(k, k + 1), slice(i, i + height)) for k in range(count) for i in range(0, n, height)]
+    for some, rows in blocks:
+        worth = similarity[some, rows]
+        by_column = worth * column[some, None]
+        by_column += column_term[some, None]
+        worth *= row[some, rows, None]
+        worth += row_term[some, rows, None]
         np.minimum(worth, by_column, out=worth)
         np.minimum(worth, settings.most * UNITS, out=worth)
         np.maximum(worth, settings.least * UNITS, out=worth)
-        out[block] = np.rint(worth, out=worth)
+        np.rint(worth, out=worth)
 
 
 def _standing_out(mean: Floats, square: Floats, settings: AlignSettings) -> tuple[Floats, Floats]:

@@ -81,11 +81,13 @@ class MatcherSettings:
     decay : float
         What remains of a reference's accumulated score after a step.
     shortlist : int
-        References that take turns at being aligned coarsely.
+        References that take turns at being looked at.
     look : int
         Of these, how many do so per decision.
     promising : float
-        Coarse strength below which a reference is not aligned finely.
+        Strength at a glance below which a reference is not aligned finely.
+    glance : Resolution
+        How what takes its turn is looked at, when `glance_s` of history or more are there; less at ``coarse``.
     refine : int
         Of these, the best that are aligned finely; only they can be named.
     coarse, fine : Resolution
@@ -95,7 +97,9 @@ class MatcherSettings:
     decay: float = 0.92
     shortlist: int = 32
     look: int = 8
-    promising: float = 1.0
+    promising: float = 0.7
+    glance: Resolution = Resolution(4, AlignSettings(stack=2, offset=0.8))
+    glance_s: float = 24.0
     refine: int = 4
     coarse: Resolution = Resolution(2, AlignSettings(stack=4, offset=1.0))
     fine: Resolution = Resolution(1, AlignSettings(stack=8, offset=1.2))

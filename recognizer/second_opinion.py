@@ -69,7 +69,7 @@ def second_opinion(
 ) -> list[Candidate]:
     """What the last seconds of a feed say about each of ``tracks``; references that do not align are left out.
 
-    All are aligned coarsely; the strongest, and those of ``open_works``, finely and in the transposition found.
+    All are looked at coarsely; the promising ones, and those of ``open_works``, finely and in the transposition found.
     ``shortlist`` adds what the embedding says.
     """
     chosen = _worth_a_closer_look(view, history, tracks, open_works, settings)
@@ -98,8 +98,10 @@ def _worth_a_closer_look(
     open_works: Sequence[str],
     settings: MatcherSettings,
 ) -> list[Opinion]:
-    """Coarse opinions of the promising references, and of the best of those already open."""
-    rough = opinions(view, history.frames, tracks, settings.coarse, paths=False)
+    """Opinions, at a glance, of the promising references, and of the best of those already open."""
+    long_enough = len(history.frames) >= settings.glance_s * view.pitch_fps
+    resolution = settings.glance if long_enough else settings.coarse
+    rough = opinions(view, history.frames, tracks, resolution, paths=False)
     best = sorted(rough, key=lambda o: (-o.strength, o.track))
     open_tracks = {number for work in open_works for number in view.tracks_of_work(work)}
     chosen = [o for o in best if o.strength >= settings.promising][: settings.refine]
