@@ -32,14 +32,16 @@ class Profile:
     matcher: MatcherSettings = MatcherSettings()
     history_s: float = 40.0
     recent_s: float = 14.0
-    least_music_s: float = 12.0
+    least_music_s: float = 10.0
     decide_every_steps: int = 2
     bridge_gap_s: float = 8.0
 
 
 PROFILES = {
     "monitoring": Profile("monitoring", TrackerSettings()),
-    "kiosk": Profile("kiosk", TrackerSettings(open_confidence=0.7, confirmations=1), decide_every_steps=1),
+    "kiosk": Profile(
+        "kiosk", TrackerSettings(open_belief=0.3, open_confidence=0.6), least_music_s=8.0, decide_every_steps=1
+    ),
 }
 
 

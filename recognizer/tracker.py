@@ -1,9 +1,9 @@
 """From evidence to detections: opens, updates, closes and retracts, and prefers to say nothing.
 
-The tracker sees, at each decision, the works that may be sounding and how sure the matcher is of each. It opens a
-detection only when the same work leads in several decisions in a row, keeps it while it is still being heard, closes
-it with a reason, and retracts it when a better explanation of the same seconds takes over soon after opening.
-Positions are samples; the state is a plain JSON object.
+The tracker sees, at each decision, the works that may be sounding and how sure the matcher is of each. A hidden-state
+decoder (`recognizer.belief`) adds that up over time, beside *nothing* and *unknown music*. A detection is opened when
+one work is believed, kept while it is still being heard, closed with a reason, and retracted when a better
+explanation of the same seconds takes over soon after opening. Positions are samples; the state is a JSON object.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from recognizer.belief import Belief, BeliefSettings
 from recognizer.events import CLOSED, OPENED, RETRACTED, UPDATED, Detection, stable_id
 from recognizer.matcher import Candidate
 
 Change = tuple[str, Detection]
+_LONGEST_S = 30.0  # a longer pause between two decisions says no more than this
+_REMEMBERED = 16  # works that ended last: more than fit into any history
+_PATIENCE = 2.0  # a work that is still believed may be unheard for so many times longer
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """Thresholds of the decision, in confidence and seconds.
+    """Thresholds of the decision, in probability and seconds.
 
     Attributes
     ----------
+    open_belief : float
+        A work opens when it is believed this much.
     open_confidence, keep_confidence : float
-        A work opens at the first and stays open above the second.
-    confirmations : int
-        Decisions in a row that must name the same leading work before it opens.
-    margin : float
-        Lead in confidence over the best work that is not it.
+        The evidence of the opening decision itself must reach the first; a work is heard while it reaches the second.
+    maybe_belief : float
+        From here on a work counts as being gathered evidence for.
     recent_s : float
         A work counts as heard now when its path ends no longer ago than this.
     close_after_s : float
@@ -38,16 +42,19 @@ class TrackerSettings:
         A detection overtaken within this time of its opening was a mistake.
     update_every_s : float
         Least time between two ``updated`` revisions.
+    belief : BeliefSettings
+        Of the decoder.
     """
 
-    open_confidence: float = 0.8
+    open_belief: float = 0.7
+    open_confidence: float = 0.75
     keep_confidence: float = 0.3
-    confirmations: int = 2
-    margin: float = 0.1
+    maybe_belief: float = 0.2
     recent_s: float = 7.0
     close_after_s: float = 10.0
     retract_within_s: float = 20.0
     update_every_s: float = 6.0
+    belief: BeliefSettings = BeliefSettings()
 
 
 @dataclass(slots=True)
@@ -78,20 +85,24 @@ class Tracker:
         self._kind = confidence_kind
         self._settings = settings or TrackerSettings()
         self._open: dict[str, _Open] = {}  # by work
-        self._leading: str | None = None
-        self._lead_count = 0
+        self._belief = Belief(self._settings.belief)
+        self._decided = 0
+        self._ended: dict[str, int] = {}  # when works that may sound again ended, so that no work overlaps itself
 
     @property
     def gathering(self) -> bool:
-        """Whether some work leads but is not yet certain enough to be named."""
-        return self._leading is not None and self._leading not in self._open
+        """Whether some work is nearly believed but not yet named."""
+        return any(
+            believed >= self._settings.maybe_belief and work not in self._open
+            for work, believed in self._belief.works.items()
+        )
 
     @property
     def open_works(self) -> list[str]:
         """Works with an open detection."""
         return list(self._open)
 
-    def update(self, now: int, candidates: Iterable[Candidate]) -> list[Change]:
+    def update(self, now: int, candidates: Iterable[Candidate], music: bool = True) -> list[Change]:
         """One decision.
 
         Parameters
@@ -100,12 +111,17 @@ class Tracker:
             Position of the newest audio decided on.
         candidates : iterable of Candidate
             Any order; several references of one work may appear.
+        music : bool
+            Whether the newest audio is music; without music there are no candidates.
 
         Returns
         -------
         list of (event type, Detection)
         """
         best = _best_per_work(candidates, now - self._samples(self._settings.recent_s))
+        seconds = max(0, now - self._decided) / self._rate_hz
+        self._decided = now
+        self._belief.update(min(seconds, _LONGEST_S), music, {work: c.confidence for work, c in best.items()})
         changes: list[Change] = []
         for work in list(self._open):
             changes += self._refresh(now, work, best.get(work))
@@ -114,13 +130,15 @@ class Tracker:
 
     def close_all(self, now: int, reason: str) -> list[Change]:
         """Close everything: the source ended or a long gap began."""
-        self._leading, self._lead_count = None, 0
+        self._belief, self._decided = Belief(self._settings.belief), now
         return [self._close(work, min(now, held.last_heard), reason) for work, held in list(self._open.items())]
 
     def _refresh(self, now: int, work: str, candidate: Candidate | None) -> list[Change]:
         held, settings = self._open[work], self._settings
         if candidate is None or candidate.confidence < settings.keep_confidence:
-            if now - held.last_heard > self._samples(settings.close_after_s):
+            unheard = now - held.last_heard
+            believed = self._belief.works.get(work, 0.0) >= settings.keep_confidence
+            if unheard > self._samples(settings.close_after_s * (_PATIENCE if believed else 1)):
                 return [self._close(work, held.last_heard, "no_longer_heard")]
             return []
         held.last_heard = max(held.last_heard, candidate.heard_to)
@@ -131,30 +149,27 @@ class Tracker:
             return []
         held.last_event = now
         held.detection = old.revised(
-            start_sample=min(old.start_sample, candidate.heard_from) if better else old.start_sample,
-            confidence=max(old.confidence, candidate.confidence),
+            start_sample=min(old.start_sample, self._begin(candidate)) if better else old.start_sample,
+            # The mean of what each decision said: the highest would promise too much.
+            confidence=old.confidence + (candidate.confidence - old.confidence) / (old.evidence_windows + 1),
             evidence_windows=old.evidence_windows + 1,
             **(_measured(candidate) if better else {}),
         )
         return [(UPDATED, held.detection)]
 
     def _consider(self, now: int, best: dict[str, Candidate]) -> list[Change]:
-        """Let the leading work gather confirmations, and open it when it has enough."""
+        """Open the work that is believed most, when that is enough."""
         settings = self._settings
-        ranked = sorted(best.values(), key=lambda c: (-c.confidence, -c.strength, c.work_id))
+        ranked = sorted(best.values(), key=lambda c: (-self._believed(c), -c.confidence, c.work_id))
         leader = ranked[0] if ranked else None
-        if leader is None or leader.confidence < settings.open_confidence or leader.work_id in self._open:
-            self._leading, self._lead_count = None, 0
+        if leader is None or leader.work_id in self._open or leader.confidence < settings.open_confidence:
             return []
-        rival = max((c.confidence for c in ranked[1:]), default=0.0)
-        if leader.confidence - rival < settings.margin and leader.strength < 1.25 * ranked[1].strength:
+        if self._believed(leader) < settings.open_belief:
             return []
-        self._lead_count = self._lead_count + 1 if self._leading == leader.work_id else 1
-        self._leading = leader.work_id
-        if self._lead_count < settings.confirmations:
-            return []
-        self._leading, self._lead_count = None, 0
         return [*self._overtake(now, leader), self._opened(now, leader, ranked[1:4])]
+
+    def _believed(self, candidate: Candidate) -> float:
+        return self._belief.works.get(candidate.work_id, 0.0)
 
     def _overtake(self, now: int, leader: Candidate) -> list[Change]:
         """End what the new work replaces: retracted when it explained the same seconds and was new itself."""
@@ -175,7 +190,7 @@ class Tracker:
             detection_id=stable_id(self._feed, leader.work_id, now),
             revision=1,
             state="open",
-            start_sample=max(0, leader.heard_from),
+            start_sample=self._begin(leader),
             end_sample=None,
             work_id=leader.work_id,
             title=leader.title,
@@ -184,15 +199,22 @@ class Tracker:
             iswc=leader.iswc,
             confidence=leader.confidence,
             confidence_kind=self._kind,
-            evidence_windows=self._settings.confirmations,
-            alternatives=tuple({"work_id": c.work_id, "confidence": round(c.confidence, 4)} for c in others),
+            evidence_windows=1,
+            alternatives=tuple(
+                {"work_id": c.work_id, "title": c.title, "confidence": round(c.confidence, 4)} for c in others
+            ),
             **_measured(leader),
         )
         self._open[leader.work_id] = _Open(detection, now, leader.heard_to, now)
         return OPENED, detection
 
+    def _begin(self, candidate: Candidate) -> int:
+        return max(0, candidate.heard_from, self._ended.get(candidate.work_id, 0))
+
     def _close(self, work: str, end: int, reason: str) -> Change:
         held = self._open.pop(work)
+        others = [entry for entry in self._ended.items() if entry[0] != work]
+        self._ended = dict([*others, (work, end)][-_REMEMBERED:])
         return CLOSED, held.detection.revised(state="closed", end_sample=end, close_reason=reason)
 
     def _samples(self, seconds: float) -> int:
@@ -201,14 +223,17 @@ class Tracker:
     def save(self) -> dict[str, Any]:
         """The state as a JSON object."""
         return {
-            "leading": self._leading,
-            "lead_count": self._lead_count,
+            "decided": self._decided,
+            "belief": self._belief.save(),
+            "ended": self._ended,
             "open": [{**asdict(held), "detection": asdict(held.detection)} for held in self._open.values()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Inverse of `save`."""
-        self._leading, self._lead_count = state["leading"], state["lead_count"]
+        self._decided = state["decided"]
+        self._belief.restore(state["belief"])
+        self._ended = dict(state["ended"])
         self._open = {}
         for raw in state["open"]:
             fields = {**raw["detection"], "alternatives": tuple(raw["detection"]["alternatives"])}
@@ -217,11 +242,11 @@ class Tracker:
 
 
 def _best_per_work(candidates: Iterable[Candidate], heard_since: int) -> dict[str, Candidate]:
-    """The strongest candidate of each work among those still sounding."""
+    """The surest candidate of each work among those still sounding."""
     best: dict[str, Candidate] = {}
     for candidate in candidates:
         held = best.get(candidate.work_id)
-        if candidate.heard_to >= heard_since and (held is None or candidate.strength > held.strength):
+        if candidate.heard_to >= heard_since and (held is None or candidate.confidence > held.confidence):
             best[candidate.work_id] = candidate
     return best
 

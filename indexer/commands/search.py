@@ -79,4 +79,11 @@ def _print(path: Path, results: list[SearchResult], json: bool) -> None:
         name = f"{row.title or '(no title)'}{f' — {row.artist}' if row.artist else ''}"
         key = "" if row.transpose_semitones is None else f"  {row.transpose_semitones:+d} semitones"
         tempo = "" if row.tempo_ratio is None else f"  tempo × {row.tempo_ratio:.2f}"
-        print(f"{row.rank:4}  {row.score:8.3f}  {row.work_id}  {name}{key}{tempo}")
+        places = (row.query_start_s, row.reference_start_s)
+        where = "" if None in places else f"  {_clock(places[0])} is {_clock(places[1])} of the reference"
+        print(f"{row.rank:4}  {row.score:8.3f}  {row.work_id}  {name}{key}{tempo}{where}")
+
+
+def _clock(seconds: float | None) -> str:
+    whole = int(seconds or 0)
+    return f"{whole // 60}:{whole % 60:02}"

@@ -25,20 +25,35 @@ def name(data: dict[str, Any]) -> str:
 
 
 def measured(data: dict[str, Any]) -> str:
-    """Transposition and tempo in words, where known."""
+    """Transposition, tempo and place in the reference in words, where known."""
     parts = []
     if data["transpose_semitones"] is not None:
         semitones = data["transpose_semitones"]
         parts.append("same key" if semitones == 0 else f"{semitones:+d} semitones")
     if data["tempo_ratio"] is not None:
         parts.append(f"tempo ×{data['tempo_ratio']:.2f}")
+    if data["ref_start_ms"] is not None:
+        parts.append(f"from {clock(data['ref_start_ms'])} of the reference")
     return ", ".join(parts)
+
+
+def sureness(data: dict[str, Any]) -> str:
+    """How sure it is; says so when nobody has checked that the number is a probability."""
+    kind = "" if data["confidence_kind"] == "calibrated" else f" {data['confidence_kind']}"
+    return f"confidence {data['confidence']:.2f}{kind}"
+
+
+def others(data: dict[str, Any]) -> str:
+    """What else it might have been."""
+    named = [f"{other.get('title') or other['work_id']} {other['confidence']:.2f}" for other in data["alternatives"]]
+    return f"  or: {', '.join(named)}" if named else ""
 
 
 def heard(data: dict[str, Any], word: str = "") -> str:
     """One detection: when, what (``word`` says in which sense), and how it differs from the reference."""
     span = f"{clock(data['start_ms'])}–{clock(data['end_ms'])}"
-    return f"{span:>14}  {word}{name(data)}  [{measured(data)}, confidence {data['confidence']:.2f}]"
+    facts = ", ".join(part for part in (measured(data), sureness(data)) if part)
+    return f"{span:>14}  {word}{name(data)}  [{facts}]{others(data)}"
 
 
 def line(event: Event) -> str:

@@ -71,7 +71,7 @@ def test_opens_after_confirmations_updates_and_closes_with_a_reason() -> None:
 def test_one_look_is_not_enough_and_weak_evidence_says_nothing() -> None:
     tracker = make()
     assert tracker.update(400, [candidate("a", 400)]) == [] and tracker.gathering
-    assert tracker.update(800, []) == [] and not tracker.gathering
+    assert tracker.update(800, []) == [] and tracker.update(1200, []) == [] and not tracker.gathering
     assert play(tracker, "a", 10, 100, confidence=0.6) == []
 
 

@@ -93,9 +93,28 @@ export function tempo(ratio) {
   return `${percent} % ${ratio > 1 ? "faster" : "slower"}`;
 }
 
+/** "from 1:02 of the reference", or null when not measured. */
+export function place(refStartMs) {
+  return Number.isFinite(refStartMs) ? `from ${clockSpan(refStartMs)} of the reference` : null;
+}
+
+/** "86 % sure", or "score 0.86, not calibrated". */
+export function sureness(data) {
+  const text = confidence(data.confidence, data.confidence_kind);
+  return data.confidence_kind === "calibrated" ? `${text} sure` : `${text}, not calibrated`;
+}
+
+/** "Or: Greensleeves (12 %)", or "" when nothing else came near. */
+export function alternatives(data) {
+  const others = (Array.isArray(data.alternatives) ? data.alternatives : []).filter((d) => d?.work_id);
+  const named = others.map((d) => `${d.title || d.work_id} (${confidence(d.confidence, data.confidence_kind)})`);
+  return named.length ? `Or: ${named.join(", ")}` : "";
+}
+
 /** How this version differs from the reference: relation, key and tempo, as far as known. */
 export function difference(data) {
-  return [data.relation, transposition(data.transpose_semitones), tempo(data.tempo_ratio)].filter(Boolean).join(" · ");
+  const parts = [data.relation, transposition(data.transpose_semitones), tempo(data.tempo_ratio), place(data.ref_start_ms)];
+  return parts.filter(Boolean).join(" · ");
 }
 
 export function closeReason(data) {

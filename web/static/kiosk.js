@@ -2,7 +2,7 @@
 
 import { LiveConnection } from "./connection.js";
 import { el, setAttribute, setText } from "./dom.js";
-import { levelFraction, timeOfDay, titleOf } from "./format.js";
+import { alternatives, difference, levelFraction, sureness, timeOfDay, titleOf } from "./format.js";
 import { lastSongs, next, START } from "./kiosk_model.js";
 import { Model } from "./model.js";
 
@@ -58,10 +58,16 @@ function showMessage() {
   setText($("lead"), lead[state.kind]);
   setText($("title"), song ? titleOf(song) : "");
   setText($("artist"), song?.artist ? `made known by ${song.artist}` : "");
-  setText($("detail"), { offline: state.reason, maybe: "This sounds familiar" }[state.kind] ?? "");
+  const detail = { offline: state.reason, maybe: "This sounds familiar", song: song && heardAs(song) };
+  setText($("detail"), detail[state.kind] ?? "");
   setAttribute($("title"), "data-long", song ? titleOf(song).length > 34 : false);
   const spoken = song ? `${lead.song} ${titleOf(song)}${song.artist ? `, made known by ${song.artist}` : ""}` : lead[state.kind];
   setText($("spoken"), spoken);
+}
+
+/** How this version differs, how sure that is, and what else it might be. */
+function heardAs(song) {
+  return [difference(song), sureness(song), alternatives(song)].filter(Boolean).join(" · ");
 }
 
 function showLevel(dbfs) {

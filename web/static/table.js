@@ -26,6 +26,7 @@ class Line {
     setText(feed, streams.get(found.feed)?.title ?? found.feed);
     setText(confidence, format.confidence(found.confidence, found.confidence_kind));
     setText(version, format.difference(found) || "–");
+    setAttribute(this.cells[2], "title", format.alternatives(found));
     setText(ended, found.state === "open" && untilMs < nowMs ? "not known" : format.closeReason(found));
   }
 }

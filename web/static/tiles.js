@@ -73,10 +73,11 @@ class Tile {
       setText(this.song, format.titleOf(best));
       setText(this.artist, best.artist ?? "");
       const facts = [
-        `${format.confidence(best.confidence, best.confidence_kind)}${best.confidence_kind === "calibrated" ? " sure" : ""}`,
+        format.sureness(best),
         format.clockSpan(nowMs - best.startMs),
         format.transposition(best.transpose_semitones),
         format.tempo(best.tempo_ratio),
+        format.place(best.ref_start_ms),
       ].filter(Boolean);
       this.showFacts(facts);
     } else {
@@ -86,7 +87,8 @@ class Tile {
       setText(this.artist, "");
       this.showFacts([]);
     }
-    setText(this.also, others.length ? `Also: ${others.map(format.titleOf).join(", ")}` : "");
+    const also = others.length ? `Also: ${others.map(format.titleOf).join(", ")}` : "";
+    setText(this.also, [also, best ? format.alternatives(best) : ""].filter(Boolean).join(" · "));
   }
 
   showFacts(facts) {

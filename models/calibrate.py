@@ -1,0 +1,139 @@
+"""Make a model's confidence a probability.
+
+``python -m models.calibrate MODEL.onnx --streams DIR/truth.csv --catalogue CAT --out CALIBRATED.onnx`` runs the line
+over programmes whose truth is known, against catalogues of several sizes in which half of the works played are
+missing, and fits a logistic function from evidence to truth. The numbers are appended to the file. What the network
+computes, and so the model's identity, stays the same: catalogues need not be built again.
+
+The catalogue must have been built with MODEL. Programmes for ``--streams`` and for ``--check`` should share no work;
+without ``--check`` the figures come from cross-validation over programmes. ``--evidence FILE.npz`` keeps what was
+collected, and takes it from there when the file exists: then only the fit is done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from models.calibration import report
+from models.calibration.collect import Samples, collect, drawn, joined
+from models.calibration.fit import fit, held_out, probabilities, reliability
+from models.calibration.programmes import Programme, hear, read_programmes
+from recognizer.calibration import FEATURES, appended
+from recognizer.catalogue import Catalogue, CatalogueView
+from recognizer.embedder import Embedder
+from recognizer.errors import RecognizerError, UsageError
+from recognizer.profiles import profile
+
+log = logging.getLogger("models.calibrate")
+_FOLDS = 5
+_FEWEST_TRUE = 100
+_NAMES = np.array(list(FEATURES))
+
+
+def gathered(
+    programmes: list[Programme], view: CatalogueView, embedder: Embedder, sizes: list[int], seed: int
+) -> Samples:
+    """Evidence of all programmes, each against a catalogue of its own; the sizes take turns."""
+    rng = np.random.default_rng(seed)
+    contract, chosen = embedder.contract, profile("kiosk")
+    parts = []
+    for number, programme in enumerate(programmes):
+        heard = list(hear(programme, embedder))
+        smaller = drawn(view, [part.work_id for part in programme.truth], sizes[number % len(sizes)], rng)
+        parts.append(collect(programme, heard, smaller, contract, chosen, number))
+        right = int(parts[-1].true.sum())
+        log.info("%s: %d steps, %d works, %d times right", programme.path.name, len(heard), smaller.works, right)
+    return joined(parts)
+
+
+def kept(path: Path | None, collect_now: bool) -> Samples | None:
+    """Evidence collected before, if there is any."""
+    if path is None or collect_now or not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        if list(stored["features"]) != list(_NAMES):
+            raise UsageError(f"{path} holds other evidence than this version uses; remove it and collect again")
+        return Samples(stored["evidence"], stored["true"], stored["leads"], stored["group"])
+
+
+def keep(path: Path, samples: Samples) -> None:
+    """Write evidence for another fit."""
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            evidence=samples.evidence,
+            true=samples.true,
+            leads=samples.leads,
+            group=samples.group,
+            features=_NAMES,
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the calibration."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        _run(options)
+    except RecognizerError as error:
+        print(f"models.calibrate: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    embedder = Embedder(options.model)
+    view = Catalogue.open(options.catalogue).view()
+    view.require_model(embedder.model_id, embedder.contract.name)
+    sizes = sorted({min(size, view.works) for size in options.sizes})
+    samples = kept(options.evidence, options.again)
+    if samples is None:
+        samples = gathered(read_programmes(options.streams), view, embedder, sizes, options.seed)
+        if options.evidence is not None:
+            keep(options.evidence, samples)
+    if int(samples.true.sum()) < _FEWEST_TRUE or samples.true.all():
+        raise UsageError(
+            f"{options.streams} gave {int(samples.true.sum())} right candidates of {len(samples.true)}, expected at "
+            f"least {_FEWEST_TRUE} and some wrong ones; give longer programmes with works of the catalogue"
+        )
+    numbers = fit(samples)
+    tested, said = samples, held_out(samples, _FOLDS)
+    if options.check is not None:
+        tested = gathered(read_programmes(options.check), view, embedder, sizes[-1:], options.seed + 1)
+        said = probabilities(tested.evidence, numbers)
+    print(f"{len(samples.true)} candidates, {int(samples.true.sum())} right, catalogues of {sizes} works\n")
+    print(report.weights(numbers))
+    for name, mask in (("leading candidates", tested.leads), ("all candidates", np.ones(len(said), bool))):
+        print(f"\n{name}, held out\n{report.table(reliability(said[mask], tested.true[mask]))}")
+    if options.picture is not None:
+        leading = reliability(said[tested.leads], tested.true[tested.leads])
+        report.picture(options.picture, leading, f"{embedder.contract.name}, held-out programmes")
+    temporary = options.out.with_suffix(".part")
+    temporary.write_bytes(appended(options.model.read_bytes(), numbers))
+    Embedder(temporary)  # refused here rather than by its users
+    os.replace(temporary, options.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="ONNX file; a calibration that it has is replaced")
+    parser.add_argument("--streams", type=Path, required=True, help="CSV: path, start_s, end_s, work_id, …")
+    parser.add_argument("--catalogue", type=Path, required=True, help="holds the works played and many others")
+    parser.add_argument("--out", type=Path, required=True, help="the calibrated model; may be MODEL itself")
+    parser.add_argument("--check", type=Path, help="CSV of programmes with other works, for the figures only")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 500, 2000], help="works in the catalogues drawn")
+    parser.add_argument("--evidence", type=Path, help="keep what was collected, or fit again from it")
+    parser.add_argument("--again", action="store_true", help="collect even if the --evidence file exists")
+    parser.add_argument("--picture", type=Path, help="write the reliability diagram as PNG")
+    parser.add_argument("--seed", type=int, default=1, help="of the catalogues drawn")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""A logistic function with few weights, each pointing the way it must, and how well it is calibrated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.calibration.collect import Bools, Doubles, Samples
+from recognizer.calibration import FEATURES
+
+_RIDGE = 1e-3  # per candidate, on standardised weights
+_ROUNDS = 3000
+_TAIL = 0.002  # share of candidates beyond the range that evidence is clipped to, on either side
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How often what was said with some probability was true.
+
+    Attributes
+    ----------
+    said, happened : float64 arrays, shape (bins,)
+        Mean probability and share of truths in each bin that is not empty.
+    count : int64 array, shape (bins,)
+    ece : float
+        Mean distance of the two, weighted by count.
+    """
+
+    said: Doubles
+    happened: Doubles
+    count: npt.NDArray[np.int64]
+    ece: float
+
+
+def fit(samples: Samples) -> dict[str, float]:
+    """The numbers of a calibration (`recognizer.calibration.checked` describes them).
+
+    Weights are found by projected, accelerated gradient descent on the logistic loss; a weight whose best value has
+    the wrong sign becomes zero.
+    """
+    low = np.quantile(samples.evidence, _TAIL, axis=0)
+    high = np.quantile(samples.evidence, 1 - _TAIL, axis=0)
+    clipped = np.clip(samples.evidence, low, high)
+    mean, spread = clipped.mean(axis=0), clipped.std(axis=0)
+    constant = spread < 1e-9
+    x = (clipped - mean) / np.where(constant, 1.0, spread)
+    x[:, constant] = 0.0
+    weights, bias = _descend(x, samples.true.astype(np.float64), np.array(list(FEATURES.values())))
+    weights = np.where(constant, 0.0, weights / np.where(constant, 1.0, spread))
+    numbers = {"bias": float(bias - weights @ mean)}
+    for k, name in enumerate(FEATURES):
+        numbers[f"{name}.weight"] = float(weights[k])
+        numbers[f"{name}.low"], numbers[f"{name}.high"] = float(low[k]), float(high[k])
+    return {name: round(value, _DIGITS) for name, value in numbers.items()}
+
+
+def _descend(x: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> tuple[Doubles, float]:
+    """Weights (with the given signs or zero) and bias that minimise the mean logistic loss."""
+    design = np.column_stack([x, np.ones(len(x))])
+    ridge = np.append(np.full(x.shape[1], _RIDGE), 0.0)
+    step = 1.0 / (0.25 * float(np.linalg.eigvalsh(design.T @ design / len(x)).max()) + _RIDGE)
+    now = ahead = np.zeros(design.shape[1])
+    momentum = 1.0
+    for _ in range(_ROUNDS):
+        slope = design.T @ (_logistic(design @ ahead) - y) / len(x) + ridge * ahead
+        following = ahead - step * slope
+        following[:-1] = np.where(following[:-1] * signs < 0, 0.0, following[:-1])
+        faster = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = following + (momentum - 1) / faster * (following - now)
+        now, momentum = following, faster
+    return now[:-1], float(now[-1])
+
+
+def probabilities(evidence: Doubles, numbers: dict[str, float]) -> Doubles:
+    """What `recognizer.fusion.weighed` says of each row; shape (candidates,)."""
+    low, high, weights = (np.array([numbers[f"{n}.{part}"] for n in FEATURES]) for part in ("low", "high", "weight"))
+    return _logistic(np.clip(evidence, low, high) @ weights + numbers["bias"])
+
+
+def _logistic(logit: Doubles) -> Doubles:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30))))
+
+
+def held_out(samples: Samples, folds: int) -> Doubles:
+    """Probability of each candidate by weights fitted on other programmes; shape (candidates,)."""
+    groups = np.unique(samples.group)
+    said = np.zeros(len(samples.true))
+    for fold in range(min(folds, len(groups))):
+        away = np.isin(samples.group, groups[fold::folds])
+        said[away] = probabilities(samples.evidence[away], fit(samples.pick(~away)))
+    return said
+
+
+def reliability(said: Doubles, true: Bools, bins: int = 10) -> Reliability:
+    """Reliability diagram with bins of equal width."""
+    at = np.minimum((said * bins).astype(np.int64), bins - 1)
+    count = np.bincount(at, minlength=bins)
+    some = count > 0
+    mean_said = np.bincount(at, said, bins)[some] / count[some]
+    happened = np.bincount(at, true.astype(np.float64), bins)[some] / count[some]
+    ece = float(np.abs(mean_said - happened) @ count[some] / max(1, len(said)))
+    return Reliability(mean_said, happened, count[some], ece)

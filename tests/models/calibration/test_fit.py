@@ -1,0 +1,54 @@
+"""The fit finds what made the data, keeps its signs, and says honestly how well it is calibrated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.calibration.collect import Samples
+from models.calibration.fit import fit, held_out, probabilities, reliability
+from recognizer.calibration import FEATURES, checked
+
+
+def made(count: int = 6000, seed: int = 0) -> Samples:
+    rng = np.random.default_rng(seed)
+    evidence = rng.normal(2.0, 1.5, (count, len(FEATURES)))
+    logit = 1.5 * evidence[:, 0] + 0.5 * evidence[:, 1] - 0.8 * evidence[:, 7] - 4.0
+    true = rng.random(count) < 1 / (1 + np.exp(-logit))
+    return Samples(evidence, true, np.ones(count, bool), np.arange(count) // 500)
+
+
+def test_it_finds_the_weights_that_made_the_data() -> None:
+    numbers = checked(fit(made()))
+    assert numbers["long.weight"] == pytest.approx(1.5, abs=0.2)
+    assert numbers["short.weight"] == pytest.approx(0.5, abs=0.15)
+    assert numbers["since.weight"] == pytest.approx(-0.8, abs=0.15)
+    assert numbers["hits.weight"] == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_weight_that_would_point_the_wrong_way_is_zero() -> None:
+    samples = made()
+    upside_down = Samples(-samples.evidence, samples.true, samples.leads, samples.group)
+    numbers = checked(fit(upside_down))
+    assert numbers["long.weight"] == numbers["short.weight"] == numbers["since.weight"] == 0.0
+
+
+def test_evidence_that_never_varies_has_no_weight() -> None:
+    samples = made()
+    samples.evidence[:, 8] = 3.0
+    assert fit(samples)["works.weight"] == 0.0
+
+
+def test_held_out_probabilities_are_calibrated_and_wrong_ones_are_found_out() -> None:
+    samples = made()
+    said = held_out(samples, 5)
+    assert reliability(said, samples.true).ece < 0.03
+    assert reliability(np.sqrt(said), samples.true).ece > 0.05
+    assert np.abs(said - probabilities(samples.evidence, fit(samples))).max() < 0.1
+
+
+def test_the_diagram_counts_everything_once() -> None:
+    said = np.array([0.0, 0.05, 0.95, 1.0])
+    found = reliability(said, np.array([False, True, True, True]))
+    assert found.count.tolist() == [2, 2] and found.happened.tolist() == [0.5, 1.0]
+    assert found.ece == pytest.approx((0.475 * 2 + 0.025 * 2) / 4)

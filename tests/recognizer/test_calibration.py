@@ -1,0 +1,141 @@
+"""What travels with a model to make its confidence a probability, and how it is taken into account."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recognizer.calibration import FEATURES, METADATA_KEY, appended, checked, split
+from recognizer.embedder import Embedder
+from recognizer.errors import ModelError
+from recognizer.fusion import gather, weighed
+from recognizer.matcher import Candidate
+from recognizer.onnx_guard import refuse_external_data
+from recognizer.released import default_model_path
+
+RATE = 1000
+
+
+def numbers(**changes: float) -> dict[str, float]:
+    made = {"bias": -2.0}
+    for name, sign in FEATURES.items():
+        made |= {f"{name}.weight": 0.5 * sign, f"{name}.low": 0.0, f"{name}.high": 8.0}
+    return made | changes
+
+
+def candidate(work: str, strength: float, heard_s: tuple[float, float] = (0, 20), **changes: Any) -> Candidate:
+    fields: dict[str, Any] = {
+        "work_id": work,
+        "reference_id": f"{work}-{strength}",
+        "title": None,
+        "artist": None,
+        "isrc": None,
+        "iswc": None,
+        "strength": strength,
+        "confidence": 0.0,
+        "transpose_semitones": 0,
+        "tempo_ratio": None,
+        "heard_from": round(heard_s[0] * RATE),
+        "heard_to": round(heard_s[1] * RATE),
+        "ref_start_ms": 0,
+    }
+    return Candidate(**fields | changes)
+
+
+def test_a_calibration_is_read_and_changes_no_identity(tmp_path: Path) -> None:
+    plain = default_model_path().read_bytes()
+    path, again = tmp_path / "calibrated.onnx", tmp_path / "again.onnx"
+    path.write_bytes(appended(plain, numbers()))
+    refuse_external_data(path.read_bytes())
+    before, after = Embedder(default_model_path()), Embedder(path)
+    assert after.contract.calibration == numbers() and before.contract.calibration == {}
+    assert after.model_id == before.model_id
+    again.write_bytes(appended(path.read_bytes(), numbers(bias=1.0)))
+    assert Embedder(again).contract.calibration == numbers(bias=1.0)
+    assert appended(again.read_bytes(), {}) == plain
+    assert split(plain) == (plain, None)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"bias": math.nan},
+        {"bias": math.inf},
+        {"bias": 1e9},
+        {"bias": True},
+        {"bias": "1"},
+        {"long.weight": -1.0},
+        {"since.weight": 0.1},
+        {"long.low": 9.0},
+        {"surprise": 1.0},
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="calibration"):
+        checked(numbers() | bad)
+
+
+def test_a_calibration_that_lacks_a_number_or_is_none_is_refused() -> None:
+    some = numbers()
+    del some["hits.weight"]
+    for bad in (some, [], "text", None):
+        with pytest.raises(ModelError, match="calibration"):
+            checked(bad)
+    assert checked({}) == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 5000, '{"bias": NaN}', json.dumps({"bias": 1}), "x" * 20_000])
+def test_a_hostile_calibration_in_a_file_is_refused(tmp_path: Path, text: str) -> None:
+    good = appended(default_model_path().read_bytes(), numbers())
+    plain, _ = split(good)
+    key, value = METADATA_KEY.encode(), text.encode()
+    body = b"\x0a" + bytes([len(key)]) + key + b"\x12" + _varint(len(value)) + value
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(plain + b"\x72" + _varint(len(body)) + body)
+    with pytest.raises(ModelError, match="calibration"):
+        Embedder(path)
+
+
+def _varint(number: int) -> bytes:
+    out = b""
+    while number > 127:
+        out += bytes([number % 128 + 128])
+        number //= 128
+    return out + bytes([number])
+
+
+def test_evidence_joins_both_histories_and_measures_the_lead_over_other_works() -> None:
+    long = [candidate("a", 5.0), candidate("a", 4.0), candidate("b", 2.0)]
+    short = [candidate("c", 6.0, (12, 20)), candidate("a", 3.0, (10, 19))]
+    found = {
+        e.candidate.work_id: dict(zip(FEATURES, e.values, strict=True)) for e in gather(long, short, 22_000, RATE, 100)
+    }
+    assert list(found) == ["a", "b", "c"]
+    assert found["a"]["long"] == 5.0 and found["a"]["short"] == 3.0
+    assert found["a"]["lead_long"] == 3.0 and found["a"]["lead_short"] == -3.0
+    assert found["b"]["short"] == 0.0 and found["b"]["lead_short"] == -4.0
+    assert found["c"]["length"] == pytest.approx(math.sqrt(8)) and found["c"]["since"] == 2.0
+    assert {row["works"] for row in found.values()} == {2.0}
+
+
+def test_two_references_of_one_work_are_no_rivals() -> None:
+    (only,) = gather([candidate("a", 5.0), candidate("a", 4.9)], [], 20_000, RATE, 10)
+    assert dict(zip(FEATURES, only.values, strict=True))["lead_long"] == 4.0
+
+
+@pytest.mark.parametrize("name", list(FEATURES))
+def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> None:
+    (base,) = gather([candidate("a", 3.0)], [], 20_000, RATE, 10)
+    at = list(FEATURES).index(name)
+    said = []
+    for value in (-1e9, 0.0, 1.0, 4.0, 8.0, 1e9):
+        values = list(base.values)
+        values[at] = value
+        said.append(weighed(type(base)(base.candidate, tuple(values)), numbers()).confidence)
+    assert sorted(said, reverse=FEATURES[name] < 0) == said
+    assert said[0] == said[1] and said[-1] == said[-2] and said[1] != said[-2]
+    assert 0 < min(said) and max(said) < 1
