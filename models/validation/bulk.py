@@ -55,9 +55,11 @@ def render_all(takes: Sequence[Take], soundfont: Path) -> list[Pcm]:
     with tempfile.TemporaryDirectory() as folder:
         midi, raw = Path(folder) / "in.mid", Path(folder) / "out.raw"
         starts = _one_after_another(takes, midi)
+        # Dry and in large blocks, which takes half the time; only the samples in use are loaded.
         command = ["fluidsynth", "-ni", "-q", "-T", "raw", "-O", "s16", "-E", "little", "-r", str(RATE_HZ), "-g", "0.4"]
+        quick = ["-R", "0", "-C", "0", "-z", "4096", "-o", "synth.dynamic-sample-loading=1"]
         try:
-            done = subprocess.run([*command, "-F", raw, soundfont, midi], capture_output=True, check=False)
+            done = subprocess.run([*command, *quick, "-F", raw, soundfont, midi], capture_output=True, check=False)
         except FileNotFoundError as error:
             raise ValidationError("fluidsynth is not on this machine; install it (Debian: fluidsynth)") from error
         if done.returncode or not raw.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +13,15 @@ import numpy as np
 from models.data.manifest import Entry
 from models.data.store import ScoreStore
 from models.validation.bulk import Take, render_all, write_wav
-from models.validation.manifest import halves, write_rows
+from models.validation.manifest import ValidationError, draw_of, halves, write_rows
 from models.validation.pairs import Pair, choose, lone_part
 from models.validation.perform import Part, draw_player, notes_of
 
 COLUMNS = (
     "path", "work_id", "role", "set", "split", "half", "soundfont", "collection", "score", "seconds", "semitones",
-    "tempo_ratio",
+    "tempo_ratio", "agreement",
 )  # fmt: skip
-_BATCH = 40
+_BATCH = 120
 _QUERY, _REFERENCE, _LONE = 10, 11, 12
 
 
@@ -33,24 +35,34 @@ class Item:
     part: Part
     soundfont: Path
     seed: tuple[int, ...]
-    tempo_ratio: float
+    tempo_ratio: float | None = None
+    agreement: float | None = None
 
 
 def plan(pairs: Sequence[Pair], others: Sequence[Entry], store: ScoreStore, fonts: list[Path], seed: int) -> list[Item]:
     """All files of the set; the two files of a pair are in different soundfonts where there are several."""
     items: list[Item] = []
-    for n, pair in enumerate(pairs):
-        at = int(np.random.default_rng((seed, 3, n)).integers(len(fonts)))
-        other = (at + 1 + int(np.random.default_rng((seed, 4, n)).integers(max(1, len(fonts) - 1)))) % len(fonts)
-        asked, kept = (seed, _QUERY, n), (seed, _REFERENCE, n)
-        items.append(Item(f"query/{n:05d}.wav", "query", pair.query, pair.asked, fonts[at], asked, pair.tempo_ratio))
-        items.append(Item(f"reference/{n:05d}.wav", "reference", pair.reference, pair.kept, fonts[other], kept, 1.0))
-    for n, entry in enumerate(others):
-        rng = np.random.default_rng((seed, _LONE, n))
+    for pair in pairs:
+        draw = draw_of(seed, pair.query.work_id)
+        rng = np.random.default_rng((seed, 3, draw))
+        at, step = int(rng.integers(len(fonts))), 1 + int(rng.integers(max(1, len(fonts) - 1)))
+        asked, kept = (seed, _QUERY, draw), (seed, _REFERENCE, draw)
+        ask = f"query/{_name(pair.query, draw)}", "query", pair.query, pair.asked, fonts[at], asked
+        keep = f"reference/{_name(pair.query, draw)}", "reference", pair.reference, pair.kept
+        items.append(Item(*ask, pair.tempo_ratio, pair.agreement))
+        items.append(Item(*keep, fonts[(at + step) % len(fonts)], kept))
+    for entry in others:
+        draw = draw_of(seed, entry.work_id)
+        rng = np.random.default_rng((seed, _LONE, draw))
         font = fonts[int(rng.integers(len(fonts)))]
         part = lone_part(store[entry.path], rng)
-        items.append(Item(f"other/{n:05d}.wav", "reference", entry, part, font, (seed, _LONE, n, 1), 1.0))
+        items.append(Item(f"other/{_name(entry, draw)}", "reference", entry, part, font, (seed, _LONE, draw, 1)))
     return items
+
+
+def _name(entry: Entry, draw: int) -> str:
+    """A file name of a work; the number keeps apart works whose ids differ in odd characters only."""
+    return f"{re.sub('[^A-Za-z0-9]+', '-', entry.work_id)[:40]}-{draw:08x}.wav"
 
 
 def perform(item: Item) -> Take:
@@ -100,8 +112,18 @@ def rows(items: Sequence[Item], split_of: dict[str, str], seed: int) -> Iterator
             "score": item.entry.path,
             "seconds": round(item.part.seconds, 2),
             "semitones": item.part.semitones,
-            "tempo_ratio": round(item.tempo_ratio, 3),
+            "tempo_ratio": "" if item.tempo_ratio is None else round(item.tempo_ratio, 3),
+            "agreement": "" if item.agreement is None else round(item.agreement, 3),
         }
+
+
+def _same_recipe(out: Path, recipe: dict[str, object]) -> None:
+    """Refuse to go on with a folder that another recipe began: its files would be taken for this one's."""
+    out.mkdir(parents=True, exist_ok=True)
+    kept = out / "recipe.json"
+    if kept.exists() and json.loads(kept.read_text(encoding="utf-8")) != recipe:
+        raise ValidationError(f"{out} was begun with {kept.read_text(encoding='utf-8').strip()}; choose another --out")
+    kept.write_text(json.dumps(recipe) + "\n", encoding="utf-8")
 
 
 def make(
@@ -129,7 +151,7 @@ def make(
     """
     pairs, others, unmatched = choose(entries, store, references, seed, spare)
     say(f"{len(pairs)} pairs, {len(others)} other references, {len(unmatched)} works whose versions share no passage")
-    (out / "unmatched.txt").parent.mkdir(parents=True, exist_ok=True)
+    _same_recipe(out, {"seed": seed, "soundfonts": [f.name for f in fonts]})
     (out / "unmatched.txt").write_text("".join(f"{w}\n" for w in unmatched), encoding="utf-8")
     items = plan(pairs, others, store, fonts, seed)[:first]
     render_missing(items, out, say)

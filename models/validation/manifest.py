@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,11 @@ def read_rows(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:
         if missing:
             raise ValidationError(f"{path}: columns {', '.join(missing)} are missing")
         return list(reader)
+
+
+def draw_of(seed: int, work_id: str) -> int:
+    """A number in [0, 2**32) of a work, equal whatever other works there are, to seed or to order by."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {work_id}".encode()).digest()[:4], "big")
 
 
 def halves(works: Iterable[str], seed: int) -> dict[str, str]:

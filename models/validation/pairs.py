@@ -6,66 +6,39 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.data.anchors import anchors
 from models.data.manifest import Entry
 from models.data.score import MELODY, Score
 from models.data.store import ScoreStore
+from models.validation.manifest import draw_of
+from models.validation.passages import Matched, matched
 from models.validation.perform import Part, rounds_beats
 
 LONGEST_REFERENCE_S = 45.0
 _QUERY_S = (20.0, 30.0)
 _SHORTEST_S = 22.0
-_FEWEST_ANCHORS = 2
-_NEAR_S = 12.0
-_OFF_BEATS = 2.0
 _FEWEST_NOTES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The same passage of a work in two versions, and how long it lasts in the query per second of the reference."""
+    """The same passage of a work in two versions.
+
+    ``tempo_ratio`` says how long it lasts in the query per second of the reference, ``agreement`` in which share of the
+    time the two tunes are on the same note.
+    """
 
     query: Entry
     reference: Entry
     asked: Part
     kept: Part
     tempo_ratio: float
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """Beats of the middle of a passage in two scores, and beats of the second per beat of the first."""
-
-    a: float
-    b: float
-    ratio: float
-    support: int
+    agreement: float
 
 
 def held_out(entries: list[Entry], spare: frozenset[str]) -> list[Entry]:
     """Files of works that no training may have seen: validation works, and works that are in spare collections only."""
     trained = {e.work_id for e in entries if e.split == "train" and e.collection not in spare}
     return [replace(e, split="val") for e in entries if e.work_id not in trained]
-
-
-def matched(a: Score, b: Score, beat_s: float) -> Matched | None:
-    """The passage that most anchors agree on; None when fewer than two do.
-
-    Parameters
-    ----------
-    beat_s
-        Seconds per beat of ``a``: anchors up to 12 s from the middle are counted.
-    """
-    found = anchors(a, b)
-    best: Matched | None = None
-    for at_a, at_b, ratio in found:
-        predicted = at_b + ratio * (found[:, 0] - at_a)
-        agree = (np.abs(found[:, 1] - predicted) < _OFF_BEATS * ratio) & (np.abs(found[:, 0] - at_a) * beat_s < _NEAR_S)
-        support = len(np.unique(np.round(found[agree, 0], 3)))
-        if support >= _FEWEST_ANCHORS and (best is None or support > best.support):
-            middle = float(np.median(found[agree, 0]))
-            best = Matched(middle, float(at_b + ratio * (middle - at_a)), float(ratio), support)
-    return best
 
 
 def draw_pair(query: Entry, reference: Entry, store: ScoreStore, rng: np.random.Generator) -> Pair | None:
@@ -83,7 +56,7 @@ def draw_pair(query: Entry, reference: Entry, store: ScoreStore, rng: np.random.
     kept_s = reference_s(b, beat_b)
     asked = Part(a, start_a, beat_a, seconds, _key(a, rng))
     kept = Part(b, _start(b, centre_b, kept_s / beat_b), beat_b, kept_s, _key(b, rng))
-    return Pair(query, reference, asked, kept, float(tempo[0] / tempo[1]))
+    return Pair(query, reference, asked, kept, float(tempo[0] / tempo[1]), found.agreement)
 
 
 def lone_part(score: Score, rng: np.random.Generator) -> Part:
@@ -133,7 +106,8 @@ def choose(
     """Pairs of human versions, the other references, and the works whose versions share no passage.
 
     Of a work with several versions two are drawn. Other references are one file a work: validation works first, then
-    the ``spare`` collections, in an order drawn once per seed; works left out of the pairs are not among them.
+    the ``spare`` collections, in an order drawn once per seed; works left out of the pairs are not among them. What is
+    drawn for a work does not depend on the other works.
     """
     by_work: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -142,8 +116,8 @@ def choose(
     pairs: list[Pair] = []
     unmatched: list[str] = []
     single: list[Entry] = []
-    for number, (work, files) in enumerate(sorted(by_work.items())):
-        rng = np.random.default_rng((seed, 1, number))
+    for work, files in sorted(by_work.items()):
+        rng = np.random.default_rng((seed, 1, draw_of(seed, work)))
         first = int(rng.integers(len(files)))
         versions = [f for f in files if f.version != files[first].version]
         if not versions:
@@ -156,8 +130,7 @@ def choose(
             unmatched.append(work)
         else:
             pairs.append(pair)
-    shuffled = [single[int(i)] for i in np.random.default_rng((seed, 2)).permutation(len(single))]
-    others = sorted(shuffled, key=lambda e: e.collection in spare)
+    others = sorted(single, key=lambda e: (e.collection in spare, draw_of(seed, e.work_id)))
     return pairs, others[: max(0, references - len(pairs))], unmatched
 
 

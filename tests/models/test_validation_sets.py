@@ -17,7 +17,8 @@ from models.validation import real, songs
 from models.validation.__main__ import main
 from models.validation.human import plan, rows
 from models.validation.manifest import HALVES, halves
-from models.validation.pairs import LONGEST_REFERENCE_S, choose, held_out, lone_part, matched
+from models.validation.pairs import LONGEST_REFERENCE_S, choose, held_out, lone_part
+from models.validation.passages import matched
 from models.validation.perform import Part, draw_player, notes_of
 
 
@@ -79,6 +80,7 @@ def test_unrelated_tunes_do_not_match() -> None:
     assert found is not None
     assert found.ratio == pytest.approx(2)
     assert found.b == pytest.approx(2 * found.a + 16)
+    assert found.agreement == pytest.approx(1)
 
 
 def test_works_that_were_trained_on_are_not_held_out() -> None:
