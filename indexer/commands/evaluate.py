@@ -91,8 +91,9 @@ def evaluate(
 
     Every query is ranked against the other recordings of its set, and against all references and distractors. Systems
     in one run: chance, the untrained baseline v0, Qmax (Serrà 2009, on v0's chroma), and each --model (the released
-    one when left out) by its embedding alone and as `indexer search` ranks, with alignment. Roles in the table:
-    reference, query, either (when empty) and distractor. Sets of pairs (covers80) come with --pairs.
+    one when left out) by its embedding alone, by the embedding less what each reference usually gets, and as `indexer
+    search` ranks, with alignment. Roles in the table: reference, query, either (when empty) and distractor. Sets of
+    pairs (covers80) come with --pairs.
 
     Measured: MAP, MAP@10, MRR, MR1, Top1, MNIT10, P@10, NAR, EER, accuracies, and MAP among 100, 1,000 and 5,000
     references; intervals are bootstraps over works. With --out, ranks of every query and plots are written.

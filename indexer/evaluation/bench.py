@@ -15,11 +15,13 @@ from recognizer.catalogue.manifest import Manifest
 from recognizer.catalogue.segment import TrackData, quantise
 from recognizer.contract import ModelContract
 from recognizer.evaluation import qmax
+from recognizer.hubs import hubs
 from recognizer.reference import Analysis
 from recognizer.search import ReferenceScorer, track_similarities
 from recognizer.step import Floats
 
 Scores = npt.NDArray[np.floating]
+CORRECTED = "hub-corrected"
 OnQuery = Callable[[], None]
 _QMAX_NOT_COMPARED = -2.0
 
@@ -120,6 +122,13 @@ def random_system(bench: Bench, seed: int) -> System:
 def embedding_system(heard: Side) -> System:
     """The embedding alone."""
     return System(heard.model.name, "embedding", heard.model, heard.similarity, heard.similarity)
+
+
+def corrected_system(heard: Side) -> System:
+    """The embedding less what each reference usually gets, as the live line shortlists (`recognizer.hubs`)."""
+    usual = hubs(heard.view)
+    scores = (heard.similarity - usual.mean) / usual.spread
+    return System(heard.model.name, CORRECTED, heard.model, scores, scores)
 
 
 def fused_system(bench: Bench, heard: Side, budget_cells: int, on_query: OnQuery) -> System:

@@ -65,7 +65,7 @@ def _histograms(figure: Any, results: Sequence[Result]) -> None:
         if result.figures.equal_error is not None:
             axes.axvline(result.figures.equal_error.threshold, color="black", linewidth=0.8)
         axes.set_title(_label(result), fontsize=9)
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, loc="upper right")
 
 
 def _pairs(result: Result) -> tuple[Any, Any]:
@@ -84,7 +84,7 @@ def _det(figure: Any, results: Sequence[Result]) -> None:
     axes.set_xlabel("other works taken for versions, %")
     axes.set_ylabel("versions missed, %")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper right")
 
 
 def _eer(result: Result) -> float:
@@ -107,4 +107,4 @@ def _pool(figure: Any, results: Sequence[Result]) -> None:
     axes.set_xlabel("references")
     axes.set_ylabel("MAP")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="lower left")

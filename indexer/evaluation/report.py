@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.evaluation.bench import Bench
+from indexer.evaluation.bench import CORRECTED, Bench
 from indexer.evaluation.results import Result
 from indexer.manifest_csv import guard
 from recognizer.catalogue.track import clean_text
@@ -65,7 +65,8 @@ def _block(report: Report, result: Result, baselines: Sequence[str]) -> str:
         lines[0] += f" window={contract.window_s:g}s hop={contract.index_hop_steps * contract.step_s:g}s"
         lines.append(
             f"model={model.embedder.model_id[:19]}… name={model.name} sr={contract.sample_rate_hz} "
-            f"ranking={system.ranking} reduction=mean-best-window hubcorr=off"
+            f"ranking={system.ranking} reduction=mean-best-window "
+            f"hubcorr={'on' if system.ranking == CORRECTED else 'off'}"
         )
     low_high = f"[{_interval(f.means['MAP'])}, work bootstrap]"
     lines.append(

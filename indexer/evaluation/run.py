@@ -14,6 +14,7 @@ from indexer.evaluation.bench import (
     Bench,
     Side,
     System,
+    corrected_system,
     embedding_system,
     fused_system,
     qmax_system,
@@ -121,6 +122,7 @@ def _systems(
     for model in contest.models:
         heard = sides[model.embedder.model_id]
         yield embedding_system(heard)
+        yield corrected_system(heard)
         if budget:
             on_query = _counter(bar, f"{clean_text(model.name)} fused, queries", len(bench.queries))
             yield fused_system(bench, heard, budget, on_query)
