@@ -56,10 +56,13 @@ class Ingredients:
         others = {k: v for k, v in _OTHERS.items() if not (k == "foreign" and not self.foreign)}
         if not self.unknown:
             others.pop("unknown")
-        scale = (1 - self.cover_share) / sum(others.values())
+        if not self.soundfonts:
+            others.pop("jingle")
+        cover_share = self.cover_share if self.covers else 0.0
+        scale = (1 - cover_share) / sum(others.values())
         shares = {kind: share * scale for kind, share in others.items()}
-        if self.cover_share and self.covers:
-            shares["cover"] = self.cover_share
+        if cover_share:
+            shares["cover"] = cover_share
         return shares
 
     def following(self, kind: str, items: Sequence[_Item]) -> _Item:
