@@ -20,6 +20,7 @@ AUDIO = {".ogg", ".opus", ".mp3", ".flac", ".wav", ".m4a", ".oga"}
 _SHORTEST_BYTES = 300_000  # shorter files are sound effects
 _LONGEST_S = 400.0
 _SHORTEST_S = 25.0
+_SAID = 0.02  # of full scale: a file of speech that is softer is silence
 
 
 def audio_files(folder: Path, shortest_bytes: int = 0) -> list[Path]:
@@ -66,8 +67,7 @@ def talk(files: Sequence[Path], seconds: float, rng: np.random.Generator) -> tup
         return _resampled(made), "simulated talk"
     parts: list[Samples] = []
     length = 0
-    folder = files[int(rng.integers(len(files)))].parent
-    voices = [file for file in files if file.parent == folder]  # one person speaks
+    voices = _one_voice(files, rng)
     for _ in range(200):
         sentence = read(voices[int(rng.integers(len(voices)))], 20.0)
         pause = np.zeros(int(rng.uniform(0.15, 0.7) * RATE_HZ), np.float32)
@@ -75,7 +75,16 @@ def talk(files: Sequence[Path], seconds: float, rng: np.random.Generator) -> tup
         length += len(parts[-2]) + len(pause)
         if length > seconds * RATE_HZ:
             break
-    return levelled(np.concatenate(parts)[: int(seconds * RATE_HZ)], 0.07), f"speech {folder.name}"
+    return levelled(np.concatenate(parts)[: int(seconds * RATE_HZ)], 0.07), f"speech {voices[0].parent.name}"
+
+
+def _one_voice(files: Sequence[Path], rng: np.random.Generator) -> list[Path]:
+    """The files of one folder in which something is said."""
+    for _ in range(50):
+        chosen = files[int(rng.integers(len(files)))]
+        if float(np.abs(read(chosen, 20.0)).max(initial=0)) > _SAID:
+            return [file for file in files if file.parent == chosen.parent]
+    raise ValueError(f"nothing is said in the recordings of speech, such as {files[0]}; check the folder given")
 
 
 def simulated_applause(seconds: float, rng: np.random.Generator) -> Samples:
