@@ -57,6 +57,11 @@ class Decision:
         """Whether a work is close to being named."""
         return self._tracker.gathering
 
+    @property
+    def recognized(self) -> bool:
+        """Whether a detection is open."""
+        return bool(self._tracker.open_works)
+
     def step(self, step: Step, music: bool, output: StepOutput, view: CatalogueView) -> list[Event]:
         """Take in one embedded step; returns the events it led to."""
         self.index_version, self._model_id = view.generation, view.model_id

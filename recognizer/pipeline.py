@@ -177,6 +177,7 @@ class FeedLine:
             "position_ms": self._clock.ms(self._position),
             "started_at": self._clock.utc(0),
             "maybe": self._decision.gathering,
+            "hearing": "work" if self._decision.recognized else "unknown" if self._gate_kind == "music" else "nothing",
             "index_version": self._decision.index_version,
         }
 

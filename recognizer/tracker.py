@@ -18,6 +18,7 @@ from recognizer.matcher import Candidate
 
 Change = tuple[str, Detection]
 _LONGEST_S = 30.0  # a longer pause between two decisions says no more than this
+_WORTH_A_WORD = 0.01  # confidence from which another work is listed as an alternative
 _REMEMBERED = 16  # works that ended last: more than fit into any history
 _PATIENCE = 2.0  # a work that is still believed may be unheard for so many times longer
 
@@ -201,7 +202,9 @@ class Tracker:
             confidence_kind=self._kind,
             evidence_windows=1,
             alternatives=tuple(
-                {"work_id": c.work_id, "title": c.title, "confidence": round(c.confidence, 4)} for c in others
+                {"work_id": c.work_id, "title": c.title, "confidence": round(c.confidence, 4)}
+                for c in others
+                if c.confidence >= _WORTH_A_WORD
             ),
             **_measured(leader),
         )

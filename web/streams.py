@@ -15,6 +15,7 @@ Fields of a view (``GET /api/v1/streams``, ``snapshot.streams``; those marked * 
     stale*          null | capture | worker | both | never     which heartbeat is missing
     gate*           music | speech_or_noise | silence | starting
     maybe*          true while a candidate gathers evidence
+    hearing*        work | unknown | nothing: a recognized work, music that is not recognized, or no music
     level_dbfs*     level of the newest audio, or null
     lag_ms*         how far the worker is behind the capture, or null
     last_audio_ms*  UTC milliseconds of the newest audio, or null
@@ -41,6 +42,7 @@ DOWN = frozenset({StreamState.FAILED, StreamState.INVALID_SOURCE, StreamState.AU
 DEGRADED = frozenset({StreamState.CONNECTING, StreamState.RECONNECTING, StreamState.STALLED})
 QUIET = frozenset({StreamState.SILENT, StreamState.NO_MUSIC, StreamState.PAUSED})
 FLOWING = frozenset({StreamState.RUNNING, StreamState.SILENT, StreamState.NO_MUSIC})
+HEARING = ("work", "unknown", "nothing")
 GATES = frozenset({"music", "speech_or_noise", "silence", "starting"})
 STATUS_FIELDS = (
     "id",
@@ -50,6 +52,7 @@ STATUS_FIELDS = (
     "stale",
     "gate",
     "maybe",
+    "hearing",
     "level_dbfs",
     "lag_ms",
     "last_audio_ms",
@@ -101,6 +104,7 @@ def stream_view(feed: str, record: FeedRecord, *, now_ms: int, stale_after_ms: i
         "stale": stale,
         "gate": gate if gate in GATES else "starting",
         "maybe": status.get("maybe") is True and stale is None,
+        "hearing": status["hearing"] if status.get("hearing") in HEARING and stale is None else "nothing",
         "level_dbfs": parse.number(status.get("level_dbfs")) if level is None else level,
         "lag_ms": lag_ms,
         "last_audio_ms": last_audio_ms,

@@ -168,6 +168,7 @@ def test_missing_audio_becomes_a_gap_and_repeated_audio_is_heard_once(embedder: 
         (6_000, 9_000, "missing_audio")
     ]
     assert line.status()["position_ms"] == 12_000
+    assert line.status()["hearing"] == "unknown"
 
 
 def test_a_foreign_or_damaged_state_is_refused(embedder: Embedder) -> None:

@@ -55,6 +55,13 @@ def test_state_staleness_and_health(capture, status, state, stale, health):
     assert (found["state"], found["stale"], found["health"]) == (state, stale, health)
 
 
+def test_it_says_what_is_heard_and_nothing_when_it_cannot_know():
+    for heard in ("work", "unknown", "nothing"):
+        assert view(said("running", hearing=heard), said("running"))["hearing"] == heard
+    assert view(said("running", hearing=["work"]), said("running"))["hearing"] == "nothing"
+    assert view(said("running", hearing="work"), None)["hearing"] == "nothing"
+
+
 def test_a_stale_feed_is_never_maybe():
     assert view(said("running", maybe=True), said("running"))["maybe"] is True
     assert view(said("running", maybe=True), None)["maybe"] is False
