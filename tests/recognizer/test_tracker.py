@@ -117,6 +117,70 @@ def test_a_mistake_overtaken_soon_is_retracted() -> None:
     assert tracker.open_works == ["b"]
 
 
+def test_a_song_that_stops_and_resumes_is_heard_twice_without_overlap() -> None:
+    tracker = make()
+    changes = play(tracker, "a", 0, 40) + play(tracker, None, 44, 70)
+    # The history still holds the first time: its path reaches back into what is over.
+    for now in range(74 * RATE, 100 * RATE, 4 * RATE):
+        changes += tracker.update(now, [candidate("a", now, heard_from=30 * RATE)])
+    first, second = (d for kind, d in changes if kind == OPENED)
+    (closed,) = (d for kind, d in changes if kind == CLOSED)
+    assert closed.end_sample == 40 * RATE and first.detection_id != second.detection_id
+    assert all(d.start_sample >= 40 * RATE for _, d in changes if d.detection_id == second.detection_id)
+
+
+def test_a_medley_is_one_detection_a_song() -> None:
+    tracker = make()
+    changes = []
+    for number, work in enumerate("abcab"):
+        for second in range(number * 28 + 8, number * 28 + 29, 4):
+            begin = number * 28 * RATE
+            changes += tracker.update(second * RATE, [candidate(work, second * RATE, heard_from=begin)])
+    changes += tracker.close_all(140 * RATE, "source_ended")
+    lives = [d for kind, d in changes if kind == CLOSED]
+    assert [d.work_id for d in lives] == list("abcab") and RETRACTED not in kinds(changes)
+    assert all(abs(d.start_sample - n * 28 * RATE) <= RATE for n, d in enumerate(lives))
+
+
+def test_two_references_of_one_work_are_one_detection() -> None:
+    tracker = make()
+    changes = []
+    for now in range(800, 4000, 400):
+        pair = [candidate("a", now), candidate("a", now, 0.9, reference_id="a-2")]
+        changes += tracker.update(now, pair if now % 800 else pair[::-1])
+    assert kinds(changes).count(OPENED) == 1 and tracker.open_works == ["a"]
+    assert changes[0][1].alternatives == ()
+
+
+def test_the_same_chords_are_named_once_one_song_leads_and_the_other_is_listed() -> None:
+    tracker = make()
+    for now in range(400, 2400, 400):
+        assert tracker.update(now, [candidate("a", now), candidate("b", now)]) == []
+    changes = []
+    for now in range(2400, 6000, 400):
+        changes += tracker.update(now, [candidate("a", now, 0.97), candidate("b", now, 0.4)])
+    (opened,) = (d for kind, d in changes if kind == OPENED)
+    assert opened.work_id == "a" and [other["work_id"] for other in opened.alternatives] == ["b"]
+
+
+def test_talk_over_music_keeps_it_open_and_long_talk_does_not() -> None:
+    tracker = make()
+    changes = play(tracker, "a", 0, 40)
+    for second in range(44, 54, 4):
+        changes += tracker.update(second * RATE, [], music=False)
+    assert tracker.open_works == ["a"]
+    for second in range(56, 80, 4):
+        changes += tracker.update(second * RATE, [], music=False)
+    assert tracker.open_works == [] and changes[-1][1].end_sample == 40 * RATE
+
+
+def test_confidence_is_the_mean_of_what_was_said() -> None:
+    tracker = make()
+    changes = play(tracker, "a", 0, 20, confidence=0.99) + play(tracker, "a", 24, 90, confidence=0.8)
+    said = [d.confidence for _, d in changes]
+    assert said[0] == 0.99 and 0.8 < said[-1] < 0.9 and sorted(said, reverse=True) == said
+
+
 class Life(RuleBasedStateMachine):
     """Whatever the evidence, the books balance; saving and restoring at any moment changes nothing."""
 
@@ -131,14 +195,23 @@ class Life(RuleBasedStateMachine):
         heard_s=st.floats(0, 60),
         late_s=st.floats(0, 15),
         wait_s=st.sampled_from([2, 4, 4, 4, 30]),
+        music=st.booleans(),
     )
-    def decide(self, confidences: dict[str, float], heard_s: float, late_s: float, wait_s: int) -> None:
+    def decide(self, confidences: dict[str, float], heard_s: float, late_s: float, wait_s: int, music: bool) -> None:
         self.now += wait_s * RATE
         evidence = [
             candidate(work, max(0, self.now - round(late_s * RATE)), confidence, heard_s)
             for work, confidence in confidences.items()
         ]
-        self._note(self.tracker.update(self.now, evidence), self.twin.update(self.now, evidence))
+        evidence = evidence if music else []
+        self._note(self.tracker.update(self.now, evidence, music), self.twin.update(self.now, evidence, music))
+
+    @rule(work=st.sampled_from(WORKS), heard_s=st.floats(0, 60), looks=st.integers(1, 8))
+    def play(self, work: str, heard_s: float, looks: int) -> None:
+        for _ in range(looks):
+            self.now += 4 * RATE
+            evidence = [candidate(work, self.now, 0.97, heard_s)]
+            self._note(self.tracker.update(self.now, evidence), self.twin.update(self.now, evidence))
 
     @rule()
     def end(self) -> None:
