@@ -102,10 +102,13 @@ def evaluate_streams(
             f"{next(iter(shared)).name} is in the truth and in --develop; the baseline must learn elsewhere"
         )
     learnt = _hear(rehearsal, embedder, view, profiles[:1], "develop") if rehearsal else None
+    # Learning comes first: when there is nothing to learn from, that is said before the long part.
+    accept = published.train(learnt.segments(), learnt.truth()) if learnt else None
     heard = _hear(programmes, embedder, view, profiles, "programmes")
     if not heard.programmes:
+        options.complain("no programme could be read, so there is nothing to report; check the recordings")
         return options.SOME_REFUSED
-    methods = _methods(heard, learnt)
+    methods = _methods(heard, accept)
     about = _about(embedder, view)
     if out is not None:
         _write(out, heard, methods, about, view)
@@ -161,16 +164,15 @@ def _progress(count: int, what: str) -> Iterator[Any]:
         yield tell
 
 
-def _methods(heard: _Heard, learnt: _Heard | None) -> list[Method]:
-    """A column for each profile and, when there were programmes to learn from, one for the published baseline."""
+def _methods(heard: _Heard, accept: published.Accept | None) -> list[Method]:
+    """A column for each profile and, when it could learn, one for the published baseline."""
     truth, durations_s = heard.truth(), heard.durations_s()
     methods = []
     for name, listened in heard.by_profile.items():
         detections = [detection for one in listened for detection in one.detections]
         elapsed_s = sum(one.elapsed_s for one in listened)
         methods.append(Method(name, detections, figures(judge(truth, detections, durations_s), elapsed_s), listened))
-    if learnt is not None:
-        accept = published.train(learnt.segments(), learnt.truth())
+    if accept is not None:
         detections = [segment for segment in heard.segments() if accept(segment)]
         methods.append(Method(_BASELINE, detections, figures(judge(truth, detections, durations_s)), []))
     return methods
