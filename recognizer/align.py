@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recognizer.path_table import UNITS, PathTable
+from recognizer.path_table import UNITS, PathTable, Room, borrowed_room
 from recognizer.step import Floats
 
 _TEMPO_FRAMES = 24  # a shorter path does not tell the tempo
@@ -139,33 +139,50 @@ def align_prepared(
     results = [(_NOTHING, 0.0) for _ in references]
     if n < 1 or not usable:
         return results
-    per_semitone = query.shape[1] // 12
     unit = _unit_rows(query)
     if transpositions is None:
         tried = _likely_rotations(unit, [references[number] for number in usable], settings)
     else:
         tried = [[transpositions[number] % 12] for number in usable]
+    with borrowed_room() as room:
+        found = _filled(unit, [references[number] for number in usable], tried, settings, room, paths)
+    for number, entry in zip(usable, found, strict=True):
+        results[number] = entry
+    return results
+
+
+def _filled(
+    unit: Floats,
+    references: Sequence[Floats],
+    tried: Sequence[Sequence[int]],
+    settings: AlignSettings,
+    room: Room,
+    paths: bool,
+) -> list[tuple[Alignment, float]]:
+    """The best of each reference's transpositions, and the best score of its reversal in any of them."""
+    n, per_semitone = len(unit) - settings.stack + 1, unit.shape[1] // 12
     # For each reference its rotations forward, then the same backward.
-    widths = [references[number].shape[1] - settings.stack + 1 for number in usable]
-    table = PathTable(n, [width for width, some in zip(widths, tried, strict=True) for _ in range(2 * len(some))])
-    room = np.empty((2, 2 * max(map(len, tried)) * len(query) * (max(widths) + settings.stack)), dtype=np.float32)
+    widths = [reference.shape[1] - settings.stack + 1 for reference in references]
+    repeated = [width for width, some in zip(widths, tried, strict=True) for _ in range(2 * len(some))]
+    table = PathTable(n, repeated, room)
+    most = 2 * max(map(len, tried)) * len(unit) * (max(widths) + settings.stack - 1)
+    cells = room.array("cells", (2, most), np.float32)
     row = 0
-    for number, some in zip(usable, tried, strict=True):
+    for reference, some in zip(references, tried, strict=True):
         rotated = np.stack([np.roll(unit, -k * per_semitone, axis=1) for k in some])
-        worth = _weighed(rotated, references[number], settings, room)
-        for matrix in worth:
+        for matrix in _weighed(rotated, reference, settings, cells):
             table.cells(row)[:] = matrix
             row += 1
     scores = table.fill()
-    row = 0
-    for number, some in zip(usable, tried, strict=True):
+    results, row = [], 0
+    for some in tried:
         forward, backward = scores[row : row + len(some)], scores[row + len(some) : row + 2 * len(some)]
         best = int(np.argmax(forward))
         held = _NOTHING
         if forward[best] > 0:
             ends = table.path(row + best)[1:] if paths else (0, 0, 0, 0)
             held = Alignment(forward[best], (some[best] + 5) % 12 - 5, *ends)
-        results[number] = held, max(backward)
+        results.append((held, max(backward)))
         row += 2 * len(some)
     return results
 

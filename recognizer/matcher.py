@@ -108,7 +108,7 @@ class MatcherSettings:
 def pooled(pitch: Floats, factor: int) -> Floats:
     """Average ``factor`` consecutive frames; an incomplete last group is dropped."""
     frames = len(pitch) // factor
-    means: Floats = pitch[: frames * factor].reshape(frames, factor, -1).mean(axis=1)
+    means: Floats = pitch[: frames * factor].reshape(frames, factor, pitch.shape[1]).mean(axis=1)
     return means
 
 

@@ -6,7 +6,9 @@ matrices lie side by side and one row of all of them is computed at once, in who
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,37 @@ Path = tuple[float, int, int, int, int]
 UNITS = 16  # resolution of a cell's worth
 _MOST = 4.0  # a cell is worth less
 _APART = 2  # columns without a path before each matrix
+_KEPT_BYTES = 16 << 20  # larger arrays are given back
+
+
+class Room:
+    """Memory that is used again: taking fresh pages from the system costs more than the arithmetic done in them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, npt.NDArray[Any]] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array with whatever is in it; the next one of that name may be the same memory."""
+        cells = int(np.prod(shape))
+        kept = self._kept.get(name)
+        if kept is None or kept.size < cells or kept.dtype != kind:
+            kept = np.empty(cells, dtype=kind)
+            if kept.nbytes <= _KEPT_BYTES:
+                self._kept[name] = kept
+        return kept[:cells].reshape(shape)
+
+
+_rooms: list[Room] = []
+
+
+@contextmanager
+def borrowed_room() -> Iterator[Room]:
+    """A room nobody else is using."""
+    room = _rooms.pop() if _rooms else Room()
+    try:
+        yield room
+    finally:
+        _rooms.append(room)
 
 
 def best_paths(cells: Sequence[Floats]) -> list[Path]:
@@ -33,7 +66,7 @@ def best_paths(cells: Sequence[Floats]) -> list[Path]:
     -------
     list of (score, query start, query end, reference start, reference end)
     """
-    table = PathTable(len(cells[0]), [matrix.shape[1] for matrix in cells])
+    table = PathTable(len(cells[0]), [matrix.shape[1] for matrix in cells], Room())
     for row, matrix in enumerate(cells):
         table.cells(row)[:] = np.rint(matrix * UNITS)
     table.fill()
@@ -49,18 +82,22 @@ class PathTable:
         Query frames, the same for all.
     widths : sequence of int
         Reference frames of each.
+    room : Room
+        Where the table lies; one table at a time.
     """
 
-    def __init__(self, rows: int, widths: Sequence[int]) -> None:
+    def __init__(self, rows: int, widths: Sequence[int], room: Room) -> None:
         kind = np.int16 if rows * _MOST * UNITS <= 10_000 else np.int32
         self._ends = np.cumsum([width + _APART for width in widths])
         self._starts = self._ends - np.array(widths)
         # Between the matrices nothing can be gained: no path leads from one into the next.
-        self._worth = np.empty((rows, int(self._ends[-1])), dtype=kind)
+        self._worth: Worth = room.array("worth", (rows, int(self._ends[-1])), kind)
         for start in self._starts.tolist():
             self._worth[:, start - _APART : start] = -20_000 if kind is np.int16 else -(1 << 30)
-        # Two rows without a path in front.
-        self._scores = np.zeros((rows + 2, int(self._ends[-1])), dtype=kind)
+        # Two rows and two columns without a path in front.
+        self._scores: Worth = room.array("scores", (rows + 2, int(self._ends[-1])), kind)
+        self._scores[:2] = 0
+        self._scores[:, :_APART] = 0
 
     def cells(self, row: int) -> Worth:
         """Where the worth of a matrix goes, in units."""

@@ -119,7 +119,7 @@ def _parts(folder: Path, embedder: Embedder, rows: int) -> dict[str, tuple[Calla
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     index = FlatIndex(contract.dimension, [random])
     history = analyse([audio[: round(profile.history_s) * rate_hz]], embedder).pitch
-    tracks = [number % len(view.tracks) for number in range(profile.matcher.shortlist)]
+    tracks = [number % len(view.tracks) for number in range(profile.matcher.look)]
     gate = MusicGate()
     wav_steps = int(view.tracks[0].duration_s / contract.step_s)
 
@@ -135,11 +135,11 @@ def _parts(folder: Path, embedder: Embedder, rows: int) -> dict[str, tuple[Calla
         "one feed's embedding": (lambda: embedder.run([step]), 1),
         f"embedding, {BATCH} feeds in one call": (lambda: embedder.run([step] * BATCH), BATCH),
         f"search, {rows} vectors": (lambda: index.search(random[:1], profile.matcher.hits), 1),
-        f"alignment, coarse, {len(tracks)} references": (
-            lambda: opinions(view, history, tracks, profile.matcher.coarse), decide,
+        f"alignment, at a glance, {len(tracks)} references": (
+            lambda: opinions(view, history, tracks, profile.matcher.glance, paths=False), decide,
         ),
-        f"alignment, fine, {profile.matcher.refine} references": (
-            lambda: opinions(view, history, tracks[: profile.matcher.refine], profile.matcher.fine), decide,
+        "alignment, fine, 1 reference": (
+            lambda: opinions(view, history, tracks[:1], profile.matcher.fine, transpositions=[0]), decide,
         ),
         f"whole line, {len(view.tracks)} references": (line, steps),
     }  # fmt: skip

@@ -1,0 +1,75 @@
+"""What a decision costs: processor time, the best of several rounds, on one thread of whatever machine this is.
+
+``pytest -s tests/bench`` prints the figures. The limits asserted leave room for a machine that is busy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recognizer.align import align_prepared, prepared
+from recognizer.catalogue import CatalogueView
+from recognizer.decision import Decision
+from recognizer.events import FeedClock
+from recognizer.hubs import hubs
+from recognizer.matcher import pooled
+from recognizer.profiles import PROFILES
+from recognizer.step import StepOutput
+from recognizer.windower import Step
+from tests.recognizer.catalogue.builders import CONTRACT as MADE_UP
+from tests.recognizer.songbook import FPS, chords, songbook, windows
+
+WORKS, SONG_S, DIMENSION, STEPS = 2000, 240, 128, 60
+CONTRACT = replace(MADE_UP, dimension=DIMENSION)
+
+
+def best_ms(run: Callable[[], object], rounds: int = 7) -> float:
+    spent = []
+    for _ in range(rounds):
+        began = time.process_time()
+        run()
+        spent.append(time.process_time() - began)
+    return min(spent) * 1000
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> CatalogueView:
+    return songbook(tmp_path_factory.mktemp("large") / "catalogue", WORKS, seconds=SONG_S, dimension=DIMENSION)
+
+
+def test_one_candidate() -> None:
+    pitch, reference, matcher = chords(60 * FPS, 1), chords(SONG_S * FPS, 2), PROFILES["monitoring"].matcher
+    glance, fine = matcher.glance, matcher.fine
+    small, large = prepared(pooled(reference, glance.pool)), prepared(reference)
+
+    def look_twice() -> None:
+        [(rough, _)] = align_prepared(pooled(pitch, glance.pool), [small], glance.align, paths=False)
+        align_prepared(pitch, [large], fine.align, transpositions=[rough.transpose_semitones])
+
+    spent = best_ms(look_twice)
+    print(f"\n60 s against 4 min, at a glance and finely, both directions of time: {spent:.1f} ms")
+    assert spent <= 10
+
+
+@pytest.mark.parametrize("playing", ["a song of the catalogue", "a stranger"])
+def test_a_step_with_two_thousand_works(view: CatalogueView, playing: str) -> None:
+    song = 77 if playing != "a stranger" else 10_000
+    pitch, embeddings = chords(SONG_S * FPS, song), windows(SONG_S // 4, DIMENSION, song)
+    silence = np.zeros(CONTRACT.step_samples, dtype=np.int16)
+
+    def play() -> None:
+        decision = Decision(FeedClock("bench", CONTRACT.sample_rate_hz, 0), CONTRACT, PROFILES["monitoring"])
+        for number in range(STEPS):
+            frames = pitch[number * 8 : number * 8 + 8]
+            output = StepOutput(np.zeros((8, 12), np.float32), embeddings[number // 2], frames)
+            decision.step(Step(number * CONTRACT.step_samples, silence), True, output, view)
+
+    search = best_ms(lambda: hubs(view).search(embeddings[0], 64))
+    whole = best_ms(play, 3) / STEPS
+    print(f"\n{playing}, {WORKS} works: {whole - search:.2f} ms a step and {search:.2f} ms of search")
+    assert whole - search <= 6

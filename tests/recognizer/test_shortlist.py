@@ -1,0 +1,139 @@
+"""Hub correction against its definition, and who is looked at, when, and with what evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recognizer.catalogue import CatalogueView
+from recognizer.hubs import Hubs
+from recognizer.matcher import Candidate, MatcherSettings
+from recognizer.shortlist import Shortlist
+from tests.recognizer.songbook import songbook, unit, windows
+
+SETTINGS = MatcherSettings(hits=64, shortlist=16, look=6)
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> CatalogueView:
+    everything = np.concatenate([windows(20, 32, number) for number in range(39)])
+    rng = np.random.default_rng(0)
+    hub = unit(everything[rng.permutation(len(everything))].reshape(60, 13, 32).sum(axis=1))
+    return songbook(tmp_path_factory.mktemp("book") / "catalogue", 40, hub=hub)
+
+
+def by_the_book(view: CatalogueView, track: int, cohort: list[int]) -> tuple[float, float]:
+    """Mean and spread of the best cosine with one track, over windows of other works."""
+    own = view.vectors[view.vector_track == track]
+    best = [float((own @ view.vectors[row]).max()) for row in cohort if view.vector_track[row] != track]
+    return float(np.mean(best)), float(np.std(best))
+
+
+def test_the_usual_nearness_is_measured_on_other_works(view: CatalogueView) -> None:
+    hubs = Hubs(view)
+    rows = np.unique(np.linspace(0, len(view.vectors) - 1, 256, dtype=np.int64)).tolist()
+    for track in (0, 7, 39):
+        mean, spread = by_the_book(view, track, rows)
+        assert hubs.mean[track] == pytest.approx(mean, abs=1e-4)
+        assert hubs.spread[track] == pytest.approx(spread, abs=1e-3)
+
+
+def test_search_is_by_standard_deviations_above_the_usual(view: CatalogueView) -> None:
+    hubs = Hubs(view)
+    asked = unit(windows(20, 32, 5)[8] + 0.3 * np.random.default_rng(1).standard_normal(32))
+    corrected = (view.vectors @ asked - hubs.mean[view.vector_track]) / hubs.spread[view.vector_track]
+    scores, rows = hubs.search(asked, 10)
+    np.testing.assert_allclose(scores, np.sort(corrected)[::-1][:10], atol=0.03)
+    np.testing.assert_allclose(scores, corrected[rows], atol=0.03)
+    assert len(hubs.search(asked, 10**6)[0]) == len(view.vectors)
+
+
+def test_a_hub_does_not_crowd_out_the_rest(view: CatalogueView) -> None:
+    rng = np.random.default_rng(2)
+    strangers = unit(rng.standard_normal((50, 32)) + 40 * view.vectors[view.vector_track == 39].mean(axis=0))
+    hubs = Hubs(view)
+    plain = np.mean([view.vector_track[view.index.search(s[None], 1)[1][0, 0]] == 39 for s in strangers])
+    corrected = np.mean([view.vector_track[hubs.search(s, 1)[1][0]] == 39 for s in strangers])
+    assert plain > 0.5 and corrected < 0.5 * plain
+    assert hubs.mean[39] > hubs.mean[:39].max()
+
+
+def test_a_catalogue_of_one_work_is_not_corrected(tmp_path: Path) -> None:
+    one = songbook(tmp_path / "one", 1)
+    assert Hubs(one).mean.tolist() == [0.0] and Hubs(one).spread.tolist() == [1.0]
+    empty = songbook(tmp_path / "none", 0)
+    assert len(Hubs(empty).search(np.zeros(32, np.float32), 5)[0]) == 0
+
+
+def heard(view: CatalogueView, song: int, steps: int, noise: float = 0.2) -> Shortlist:
+    """A shortlist after the first windows of a song, one every 2 s (the reference has one every 4 s)."""
+    rng = np.random.default_rng(song)
+    shortlist = Shortlist(SETTINGS)
+    own = windows(20, 32, song)
+    for step in range(steps):
+        here = own[step // 2] + own[(step + 1) // 2]
+        shortlist.update(view, unit(unit(here) + noise * rng.standard_normal(32)))
+    return shortlist
+
+
+def candidate(reference: str, strength: float) -> Candidate:
+    return Candidate(f"w{reference[1:]}", reference, None, None, None, None, strength, 0.0, 0, None, 0, 0, 0)
+
+
+@pytest.mark.parametrize("song", [0, 11, 30])
+def test_what_sounds_comes_first(view: CatalogueView, song: int) -> None:
+    assert heard(view, song, 12).ranked(view)[0] == song
+
+
+def test_everyone_on_the_list_gets_a_turn_and_the_nearest_all_of_them(view: CatalogueView) -> None:
+    shortlist = heard(view, 3, 12)
+    listed = shortlist.ranked(view)
+    assert len(listed) == SETTINGS.shortlist
+    looks = [shortlist.best(view) for _ in range(5)]
+    assert all(len(look) == len(set(look)) <= SETTINGS.look for look in looks)
+    assert all(set(listed[: SETTINGS.look // 2]) <= set(look) for look in looks)
+    assert {number for look in looks for number in look} == set(listed)
+
+
+def test_what_aligned_and_what_is_open_is_looked_at_again(view: CatalogueView) -> None:
+    shortlist = heard(view, 3, 12)
+    outside = next(number for number in range(40) if number not in shortlist.ranked(view))
+    shortlist.note([candidate(f"r{outside}", 5.0), candidate("r-gone", 4.0), candidate("r2", 0.1)])
+    assert outside in shortlist.best(view)
+    shortlist.note([])
+    assert outside not in shortlist.best(view)
+    assert outside in shortlist.best(view, [f"w{outside}", "w-unknown"])
+
+
+def test_hits_lie_on_a_line_and_similarity_is_above_the_usual(view: CatalogueView) -> None:
+    shortlist = heard(view, 8, 15, noise=0.05)
+    hits, similarity = shortlist.evidence(view, 8, 2.0)
+    others = [shortlist.evidence(view, number, 2.0) for number in range(8)]
+    assert hits >= 14 and hits > max(h for h, _ in others)
+    assert similarity > 0.3 > max(s for _, s in others)
+
+
+def test_nothing_heard_is_no_evidence(view: CatalogueView, tmp_path: Path) -> None:
+    assert Shortlist(SETTINGS).evidence(view, 0, 2.0) == (0, 0.0)
+    other = songbook(tmp_path / "other", 3, dimension=16)
+    assert heard(view, 1, 4).evidence(other, 0, 2.0) == (0, 0.0)
+    assert Shortlist(SETTINGS).best(other) == [0, 1, 2]
+    forgotten = heard(view, 1, 4)
+    forgotten.forget()
+    assert forgotten.best(view) == [] and forgotten.save() == Shortlist(SETTINGS).save()
+
+
+def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(view: CatalogueView) -> None:
+    one, two = heard(view, 4, 9), Shortlist(SETTINGS)
+    one.note([candidate("r20", 3.0)])
+    one.best(view)
+    two.restore(json.loads(json.dumps(one.save())))
+    for embedding in windows(4, 32, 4):
+        one.update(view, embedding)
+        two.update(view, embedding)
+        assert one.best(view, ["w33"]) == two.best(view, ["w33"])
+        assert one.evidence(view, 4, 2.0) == two.evidence(view, 4, 2.0)
+    assert one.save() == two.save() and one.scores == two.scores
