@@ -64,12 +64,9 @@ class _Remembering:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
+        self.contract, self.model_id = embedder.contract, embedder.model_id
         self._answers: dict[int, StepOutput] = {}
         self.spent_s = 0.0
-
-    @property
-    def contract(self) -> ModelContract:
-        return self._embedder.contract
 
     def run(self, steps: Sequence[StepInput]) -> list[StepOutput]:
         fresh = [step for step in steps if step.start_sample not in self._answers]

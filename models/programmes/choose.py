@@ -52,7 +52,7 @@ def choose(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Choice:
-    """Draw the catalogue, works with several human versions first, then unknown works.
+    """Draw the catalogue, up to half of it works with several human versions, then unknown works.
 
     Works are passed over when they are too much like one drawn before: a tune that a collection holds under two names
     would count as a false detection although it is right.
@@ -63,7 +63,8 @@ def choose(
         When there are too few works.
     """
     order = [works[int(i)] for i in np.random.default_rng((seed, 1)).permutation(len(works))]
-    order.sort(key=lambda work: len(work.paths) < 2)
+    human = [work for work in order if len(work.paths) > 1]
+    order = human[: catalogue // 2] + [work for work in order if len(work.paths) == 1] + human[catalogue // 2 :]
     seen = _Tunes()
     drawn: list[Work] = []
     for work in order:

@@ -22,7 +22,8 @@ from models.programmes.files import (
     write_flac,
     write_table,
 )
-from models.programmes.material import levelled, read, trimmed
+from models.programmes.material import read
+from models.programmes.perform import levelled, trimmed
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def read_recordings(folder: Path) -> tuple[list[Recording], list[Recording]]:
     with (folder / "recordings.csv").open(encoding="utf-8", newline="") as file:
         rows = [Recording(r["path"], r["set"], r["work_id"], r["role"]) for r in csv.DictReader(file)]
     known = {row.work_id for row in rows if row.role == "reference"}
-    references, queries = [], []
+    references: list[Recording] = []
+    queries: list[Recording] = []
     for row in rows:
         role = row.role
         if role == "either":
