@@ -66,7 +66,7 @@ def test_a_step_with_two_thousand_works(view: CatalogueView, playing: str) -> No
         decision = Decision(FeedClock("bench", CONTRACT.sample_rate_hz, 0), CONTRACT, PROFILES["monitoring"])
         for number in range(STEPS):
             frames = pitch[number * 8 : number * 8 + 8]
-            output = StepOutput(np.zeros((8, 12), np.float32), embeddings[number // 2], frames)
+            output = StepOutput(np.zeros((8, 12), np.float32), frames, embeddings[number // 2])
             decision.step(Step(number * CONTRACT.step_samples, silence, len(silence)), True, output, view)
 
     search = best_ms(lambda: hubs(view).search(embeddings[0], 64), 3)
