@@ -72,4 +72,4 @@ def test_a_step_with_two_thousand_works(view: CatalogueView, playing: str) -> No
     search = best_ms(lambda: hubs(view).search(embeddings[0], 64), 3)
     whole = best_ms(play, 3) / STEPS
     print(f"\n{playing}, {WORKS} works: {whole - search:.2f} ms a step and {search:.2f} ms of search")
-    assert whole - search <= 6
+    assert whole - search <= 12
