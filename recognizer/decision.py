@@ -6,6 +6,7 @@ the second opinion on all of it and on its last seconds, weighs what they say, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from recognizer.contract import ModelContract
 from recognizer.events import Event, FeedClock
 from recognizer.fusion import Evidence, gather, weighed
 from recognizer.history import PitchHistory
+from recognizer.matcher import Candidate
 from recognizer.profiles import Profile
 from recognizer.second_opinion import second_opinion
 from recognizer.shortlist import Shortlist
@@ -84,15 +86,25 @@ class Decision:
 
     def _look(self, now: int, view: CatalogueView) -> list[Evidence]:
         """Ask for the second opinion on the whole history and on its last seconds."""
-        settings, works = self._profile.matcher, self._tracker.open_works
+        works = self._tracker.open_works
         numbers = self._shortlist.best(view, works)
-        long = second_opinion(view, self.history, numbers, works, self._contract, settings, self._shortlist)
-        # What one history speaks for, the other is asked about too.
-        asked = list(dict.fromkeys([*works, *(candidate.work_id for candidate in long)]))
         newest = self.history.newest(self._profile.recent_s)
-        short = second_opinion(view, newest, numbers, asked, self._contract, settings, self._shortlist)
+        short = self._ask(newest, numbers, works, view)
+        # What one history speaks for, the other is asked about too.
+        heard = [candidate.work_id for candidate in short]
+        long = self._ask(self.history, numbers, list(dict.fromkeys([*works, *heard])), view)
+        missing = sorted({candidate.work_id for candidate in long} - set(heard))
+        if missing:
+            short += self._ask(newest, [n for work in missing for n in view.tracks_of_work(work)], missing, view)
         self._shortlist.note([*long, *short])
         return gather(long, short, now, self._clock.rate_hz, view.works)
+
+    def _ask(
+        self, history: PitchHistory, numbers: Sequence[int], works: Sequence[str], view: CatalogueView
+    ) -> list[Candidate]:
+        """The second opinion of one history on some tracks, those of ``works`` in any case."""
+        settings = self._profile.matcher
+        return second_opinion(view, history, numbers, works, self._contract, settings, self._shortlist)
 
     def gap(self, start_sample: int, end_sample: int) -> list[Event]:
         """A stretch without audio: short ones are bridged, long ones end what was open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recognizer.belief import BeliefSettings
 from recognizer.errors import UsageError
 from recognizer.matcher import MatcherSettings
 from recognizer.tracker import TrackerSettings
@@ -40,7 +41,10 @@ class Profile:
 PROFILES = {
     "monitoring": Profile("monitoring", TrackerSettings()),
     "kiosk": Profile(
-        "kiosk", TrackerSettings(open_belief=0.3, open_confidence=0.6), least_music_s=8.0, decide_every_steps=1
+        "kiosk",
+        TrackerSettings(open_belief=0.4, open_confidence=0.5, belief=BeliefSettings(temper_per_s=0.5)),
+        least_music_s=8.0,
+        decide_every_steps=1,
     ),
 }
 

@@ -47,8 +47,8 @@ class TrackerSettings:
         Of the decoder.
     """
 
-    open_belief: float = 0.7
-    open_confidence: float = 0.75
+    open_belief: float = 0.6
+    open_confidence: float = 0.65
     keep_confidence: float = 0.3
     maybe_belief: float = 0.2
     recent_s: float = 7.0
