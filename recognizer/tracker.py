@@ -47,7 +47,7 @@ class TrackerSettings:
         Of the decoder.
     """
 
-    open_belief: float = 0.6
+    open_belief: float = 0.7
     open_confidence: float = 0.65
     keep_confidence: float = 0.3
     maybe_belief: float = 0.2
