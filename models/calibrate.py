@@ -39,15 +39,16 @@ _NAMES = np.array(list(FEATURES))
 def gathered(
     programmes: list[Programme], view: CatalogueView, embedder: Embedder, sizes: list[int], seed: int
 ) -> Samples:
-    """Evidence of all programmes, each against a catalogue of its own; the sizes take turns."""
+    """Evidence of all programmes, each against two catalogues of its own; the sizes take turns."""
     rng = np.random.default_rng(seed)
     contract, chosen = embedder.contract, profile("kiosk")
     parts = []
     for number, programme in enumerate(programmes):
         heard = list(hear(programme, embedder))
-        smaller = drawn(view, [part.work_id for part in programme.truth], sizes[number % len(sizes)], rng)
-        parts.append(collect(programme, heard, smaller, contract, chosen, number))
-        right = int(parts[-1].true.sum())
+        played = [part.work_id for part in programme.truth]
+        for smaller in drawn(view, played, sizes[number % len(sizes)], rng):
+            parts.append(collect(programme, heard, smaller, contract, chosen, number))
+        right = sum(int(part.true.sum()) for part in parts[-2:])
         log.info("%s: %d steps, %d works, %d times right", programme.path.name, len(heard), smaller.works, right)
     return joined(parts)
 

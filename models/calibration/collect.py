@@ -72,14 +72,20 @@ def part_of(view: CatalogueView, tracks: Sequence[int]) -> CatalogueView:
     return CatalogueView(replace(view.manifest, tracks=len(rows), works=works, windows=windows, segments=()), rows)
 
 
-def drawn(view: CatalogueView, played: Iterable[str], works: int, rng: np.random.Generator) -> CatalogueView:
-    """A smaller catalogue: half of the works that are ``played``, the other half being unknown now, and others."""
+def drawn(
+    view: CatalogueView, played: Iterable[str], works: int, rng: np.random.Generator
+) -> tuple[CatalogueView, CatalogueView]:
+    """Two smaller catalogues, each with half of the works that are ``played`` (the others unknown there) and more."""
     known = {track.work_id for track in view.tracks}
     heard = sorted(known & set(played))
-    kept = set(rng.permutation(np.array(heard, dtype=object))[: (len(heard) + 1) // 2].tolist())
     rest = sorted(known - set(heard))
-    kept |= set(rng.permutation(np.array(rest, dtype=object))[: max(0, works - len(kept))].tolist())
-    return part_of(view, [number for number, track in enumerate(view.tracks) if track.work_id in kept])
+    order = rng.permutation(len(heard))
+    halves = []
+    for half in (0, 1):
+        kept = {heard[number] for number in order[half::2]}
+        kept |= {rest[number] for number in rng.permutation(len(rest))[: max(0, works - len(kept))]}
+        halves.append(part_of(view, [number for number, track in enumerate(view.tracks) if track.work_id in kept]))
+    return halves[0], halves[1]
 
 
 def collect(
