@@ -30,7 +30,7 @@ COLUMNS = ("path", "package", "version", "licence", "seconds", "sha256")
 _AUDIO = {".ogg", ".oga", ".opus", ".mp3", ".flac", ".m4a", ".wav"}
 _ARCHIVES = {".pk3", ".pk4", ".dpk", ".zip"}
 _EFFECTS = re.compile(r"^(sounds?|sfx|effects?|voices?|ambient|speech|fx|units|snd)$", re.IGNORECASE)
-_MUSIC = re.compile(r"music|songs?|soundtrack|musik", re.IGNORECASE)
+_MUSIC = re.compile(r"music|songs?|soundtrack|musik|cdtracks|bgm|ost$|themes?$", re.IGNORECASE)
 _LICENCE = re.compile(r"^License: *(.+)$", re.MULTILINE)
 
 
