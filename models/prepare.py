@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from models.data.distil import Piece, recorded_pieces, rendered_pieces, write_shard
+from models.data.hear import FPS
 from models.data.manifest import read_manifest
+from models.data.recorded import write_recordings
+from models.data.salience import features
 from models.data.store import ScoreStore, build_store
 from models.data.teacher import RATE_HZ, Teacher
 from models.data.views import Corpus
 from recognizer.decode import decode
+from recognizer.embedder import Embedder
 from recognizer.errors import RecognizerError
 
 log = logging.getLogger("models.prepare")
@@ -49,6 +53,24 @@ def audio(options: argparse.Namespace) -> None:
             log.info("%s", path)
     if options.recordings:
         _recorded_shards(options.recordings, teacher, options.out)
+
+
+def recorded(options: argparse.Namespace) -> None:
+    """Salience of recordings by an exported model's front end, in one file."""
+    embedder = Embedder(options.model)
+    files = sorted(p for p in options.recordings.rglob("*") if p.suffix.lower() in _AUDIO)
+
+    def heard() -> Iterator[tuple[str, np.ndarray[tuple[int, int], np.dtype[np.uint8]]]]:
+        for path in files:
+            try:
+                salience = features(decode(path, embedder.contract.sample_rate_hz), embedder)
+            except RecognizerError as error:
+                log.warning("left out: %s", error)
+                continue
+            log.info("%s %.0f s", path.name, len(salience) / FPS)
+            yield path.name, np.round(salience * 255).astype(np.uint8)
+
+    print(f"{write_recordings(options.out, heard())} recordings stored")
 
 
 def _recorded_shards(folder: Path, teacher: Teacher, out: Path) -> None:
@@ -100,6 +122,11 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--recordings", type=Path, help="folder of free recordings, searched deeply")
     two.add_argument("--out", type=Path, required=True)
     two.set_defaults(run=audio)
+    three = commands.add_parser("recorded", help="salience of free recordings, for the embedding to learn from")
+    three.add_argument("--model", type=Path, required=True, help="an exported model whose features are salience")
+    three.add_argument("--recordings", type=Path, required=True, help="folder, searched deeply")
+    three.add_argument("--out", type=Path, required=True)
+    three.set_defaults(run=recorded)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options.run(options)

@@ -34,6 +34,12 @@ class Data:
         Performances of a work in a batch; windows of each, one after the other (only for losses that read them so).
     bank : str
         Views made once and gone through again (`models.data.bank`) in place of new ones; empty for new ones.
+    neighbours : str
+        A file of `models.neighbours`; empty for groups of random works.
+    recordings : str
+        A file of `models.data.recorded`; empty for scores alone.
+    recorded_works : int
+        How many works of a batch, in whole groups, come from it.
     """
 
     manifest: str = ""
@@ -47,6 +53,9 @@ class Data:
     views: int = 2
     windows: int = 1
     bank: str = ""
+    neighbours: str = ""
+    recordings: str = ""
+    recorded_works: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +171,13 @@ class Settings:
             return str(folder / path) if path else ""
 
         data = replace(
-            self.data, manifest=under(self.data.manifest), store=under(self.data.store), bank=under(self.data.bank)
+            self.data,
+            **{name: under(getattr(self.data, name)) for name in _PATHS},
         )
         return replace(self, data=data, front=replace(self.front, shards=under(self.front.shards)))
 
 
+_PATHS = ("manifest", "store", "bank", "neighbours", "recordings")
 _PARTS: dict[str, type[Any]] = {"data": Data, "front": Front, "schedule": Schedule, "net": Net, "loss": Loss}
 _NEEDED = {"embedding": ("data", ("manifest", "store")), "front": ("front", ("shards",))}
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from models.data.bank import Bank
 from models.data.manifest import Entry
+from models.data.recorded import Recordings
 from models.data.store import ScoreStore
 from models.data.views import Corpus, Recipe, batch
 from models.settings import Data, SettingsError
@@ -30,7 +31,29 @@ Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
 def corpus_of(entries: list[Entry], settings: Data) -> Corpus:
     """The corpus that a configuration describes."""
-    return Corpus(entries, ScoreStore(Path(settings.store)), settings.weights)
+    near = None
+    if settings.neighbours:
+        with np.load(settings.neighbours, allow_pickle=False) as data:
+            near, first = data["neighbours"], [str(path) for path in data["first"]]
+    corpus = Corpus(entries, ScoreStore(Path(settings.store)), settings.weights, near)
+    if near is not None and first != [files[0] for files in corpus.works]:
+        raise SettingsError(f"{settings.neighbours} was made for other works; make it anew with models.neighbours")
+    return corpus
+
+
+def recordings_of(settings: Data) -> Recordings | None:
+    """The recordings that a configuration asks for.
+
+    Raises
+    ------
+    SettingsError
+        When it asks for more than pairs of single windows, or for parts of groups.
+    """
+    if not (settings.recordings and settings.recorded_works):
+        return None
+    if (settings.views, settings.windows) != (2, 1) or settings.recorded_works % settings.group:
+        raise SettingsError("data.recorded_works needs 2 views of 1 window, and a multiple of data.group works")
+    return Recordings(Path(settings.recordings))
 
 
 def recipe_of(settings: Data) -> Recipe:
@@ -72,6 +95,7 @@ def _made(
 ) -> Iterator[Batch]:
     """New batches: by helpers while they keep up, else here."""
     corpus, recipe = corpus_of(entries, settings).part(*part), recipe_of(settings)
+    extra = recordings_of(settings)
     context = multiprocessing.get_context("spawn")
     made = context.Queue(_AHEAD)
     helpers = [
@@ -85,7 +109,9 @@ def _made(
             try:
                 yield made.get_nowait()
             except queue.Empty:
-                yield batch(corpus, recipe, settings.works_per_batch, (*seed, 0, number))
+                yield batch(
+                    corpus, recipe, settings.works_per_batch, (*seed, 0, number), extra, settings.recorded_works
+                )
     finally:
         for helper in helpers:
             helper.terminate()
@@ -102,10 +128,11 @@ def _help(
     """Fill the queue for as long as the trainer lives."""
     os.nice(max(0, _NICENESS - os.nice(0)))
     corpus, recipe = corpus_of(entries, settings).part(*part), recipe_of(settings)
+    extra = recordings_of(settings)
     trainer = multiprocessing.parent_process()
     number = first
     while True:
-        ready = batch(corpus, recipe, settings.works_per_batch, (*seed, number))
+        ready = batch(corpus, recipe, settings.works_per_batch, (*seed, number), extra, settings.recorded_works)
         number += 1
         while True:
             # A trainer that is killed cannot end its helpers: they look for it themselves.

@@ -49,8 +49,7 @@ def hear(notes: Notes, frames: int, style: Style, beat_s: float, rng: np.random.
     roll = np.clip(roll, 0, 1) ** np.float32(style.gamma) * np.float32(style.gain)
     if style.floor:
         roll += np.abs(rng.standard_normal(roll.shape, np.float32)) * np.float32(style.floor)
-    _mask(roll, rng)
-    return np.clip(roll, 0, 1)
+    return np.clip(masked(roll, rng), 0, 1)
 
 
 def rasterise(notes: Notes, frames: int, style: Style) -> Roll:
@@ -121,8 +120,8 @@ def stray_notes(style: Style, seconds: float, rng: np.random.Generator) -> Notes
     )
 
 
-def _mask(roll: Roll, rng: np.random.Generator) -> None:
-    """Silence a stretch of time or a band of pitches now and then, in place."""
+def masked(roll: Roll, rng: np.random.Generator) -> Roll:
+    """Silence a stretch of time or a band of pitches now and then, in place; returns the same array."""
     if rng.random() < 0.2:
         length = int(rng.integers(2, len(roll) // 6))
         start = int(rng.integers(0, len(roll) - length))
@@ -131,3 +130,4 @@ def _mask(roll: Roll, rng: np.random.Generator) -> None:
         roll[:, : int(rng.integers(4, 24))] = 0
     if rng.random() < 0.15:
         roll[:, -int(rng.integers(10, 36)) :] = 0
+    return roll

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ class Recipe:
         Standard deviation of the log tempo of each view, cut at a factor of 1.4.
     jitter_s : float
         Largest offset between the middles of the two views.
+    hard : float
+        Share of groups whose works are alike, where the corpus knows which are.
     views, windows : int
         Performances of a work; windows of a performance, which follow each other without overlap.
     """
@@ -48,6 +51,7 @@ class Recipe:
     human: float = 0.75
     tempo_spread: float = 0.16
     jitter_s: float = 3.0
+    hard: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,14 @@ class Corpus:
     store : ScoreStore
     weights : mapping of str to float
         Relative share of a work by its collection (default 1).
+    near : int32 array, shape (works, k), optional
+        Works that a network takes for each other (`models.neighbours`).
     """
 
     entries: list[Entry]
     store: ScoreStore
     weights: Mapping[str, float] = field(default_factory=dict)
+    near: npt.NDArray[np.int32] | None = None
     works: list[list[str]] = field(init=False)
     share: npt.NDArray[np.float64] = field(init=False)
     _chords: dict[str, Chords] = field(init=False, default_factory=dict)
@@ -95,7 +102,7 @@ class Corpus:
         if of == 1:
             return self
         mine = np.arange(len(self.works)) % of == number
-        parted = Corpus(self.entries, self.store, self.weights)
+        parted = Corpus(self.entries, self.store, self.weights, self.near)
         parted.share = np.where(mine, self.share, 0.0)
         parted.share /= parted.share.sum()
         return parted
@@ -113,8 +120,18 @@ class Corpus:
         return self._anchors[a, b]
 
 
+class Pairs(Protocol):
+    """A further source of pairs beside the scores (`models.data.recorded`)."""
+
+    def __len__(self) -> int:
+        """How many works it has."""
+
+    def pair(self, number: int, styles: tuple[Style, Style], recipe: Recipe, rng: np.random.Generator) -> list[Roll]:
+        """Two views, float32 (frames, BINS), of one work."""
+
+
 def batch(
-    corpus: Corpus, recipe: Recipe, works: int, seed: tuple[int, ...]
+    corpus: Corpus, recipe: Recipe, works: int, seed: tuple[int, ...], extra: Pairs | None = None, extra_works: int = 0
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """One batch of views; equal seeds give equal batches.
 
@@ -124,15 +141,37 @@ def batch(
         Salience times 255; with one window, rows ``i``, ``works + i``, ... are views of one work. The windows of a view
         follow each other.
     int64 array, shape (works,)
-        Positions of the works in ``corpus.works``, all different.
+        Positions of the works in ``corpus.works``, all different; those of ``extra``, in the last groups, go on from
+        there.
     """
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(corpus.works), works, replace=False, p=corpus.share)
+    chosen = chosen_works(corpus, recipe, works, rng)
     rolls = np.zeros((recipe.views, works, recipe.windows, recipe.frames, BINS), np.uint8)
     for first in range(0, works, recipe.group):
         part = chosen[first : first + recipe.group]
+        if extra is not None and first >= works - extra_works:
+            others = rng.choice(len(extra), len(part), replace=False)
+            part[:] = len(corpus.works) + others
+            styles = (draw_style(rng), draw_style(rng))
+            pairs = np.stack([np.stack(extra.pair(int(n), styles, recipe, rng)) for n in others], 1)
+            rolls[:, first : first + recipe.group, 0] = np.round(pairs * 255)
+            continue
         rolls[:, first : first + recipe.group] = group_of_views(corpus, recipe, part, rng)
     return rolls.reshape(-1, recipe.frames, BINS), chosen.astype(np.int64)
+
+
+def chosen_works(corpus: Corpus, recipe: Recipe, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Different works by their share; in some groups all are works that a network takes for the first one."""
+    chosen = rng.choice(len(corpus.works), count, replace=False, p=corpus.share)
+    if corpus.near is None:
+        return chosen
+    for start in range(0, count, recipe.group):
+        if rng.random() < recipe.hard:
+            near = np.setdiff1d(corpus.near[chosen[start]], chosen)
+            near = rng.permutation(near[corpus.share[near] > 0])
+            others = near[: len(chosen[start + 1 : start + recipe.group])]
+            chosen[start + 1 : start + 1 + len(others)] = others
+    return chosen
 
 
 def group_of_views(
