@@ -70,6 +70,8 @@ def perform(item: Item) -> Take:
     rng = np.random.default_rng(item.seed)
     style = draw_player(rng)
     notes = notes_of(item.part, style, rng)
+    if not len(notes):
+        raise ValidationError(f"{item.entry.path} has no note to play from beat {item.part.start:.0f} on")
     return Take(notes, item.part.seconds, item.part.beat_s if style.drums else None, item.seed)
 
 

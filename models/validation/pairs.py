@@ -60,9 +60,14 @@ def draw_pair(query: Entry, reference: Entry, store: ScoreStore, rng: np.random.
 
 
 def lone_part(score: Score, rng: np.random.Generator) -> Part:
-    """The beginning of a score in a key and tempo of its own, for a reference that nobody asks for."""
+    """The beginning of a score in a key and tempo of its own, for a reference that nobody asks for.
+
+    It begins at most a bar or two before the tune does: introductions may be long, or for drums alone.
+    """
     beat_s = usual_beat_s(score, rng)
-    return Part(score, 0.0, beat_s, reference_s(score, beat_s), _key(score, rng))
+    first = float(score.onset[score.role == MELODY].min())
+    start = max(0.0, float(np.floor(first / 4) * 4) - 4)
+    return Part(score, start, beat_s, reference_s(score, beat_s), _key(score, rng))
 
 
 def usual_beat_s(score: Score, rng: np.random.Generator) -> float:
