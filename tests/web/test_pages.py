@@ -49,11 +49,13 @@ def test_a_song_opens_is_updated_and_closes_on_the_dashboard(stage, serve, visit
         expect(tile(page, "radio1").locator(".song")).to_have_text("Scarborough Fair")
         expect(tile(page, "radio1").locator(".artist")).to_have_text("Simon & Garfunkel")
         expect(tile(page, "radio1").locator(".facts")).to_contain_text(
-            re.compile(r"86 % sure1:0\d2 semitones lower6 % faster")
+            re.compile(r"86 % sure1:0\d2 semitones lower6 % fasterfrom 0:12 of the reference")
         )
         expect(page.locator("#recent tr").first).to_contain_text("still playing")
-        song = radio.update(song, confidence=0.97)
+        others = ({"work_id": "w2", "title": "Barbara Allen", "confidence": 0.12},)
+        song = radio.update(song, confidence=0.97, alternatives=others)
         expect(tile(page, "radio1").locator(".facts")).to_contain_text("97 % sure")
+        expect(tile(page, "radio1").locator(".also")).to_have_text("Or: Barbara Allen (12 %)")
 
         lanes = page.locator('.lanes[data-feed="radio1"]')
         expect(lanes.locator(".song-bar")).to_have_count(2)
