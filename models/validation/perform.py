@@ -30,8 +30,18 @@ class Part:
 
 
 def draw_player(rng: np.random.Generator) -> Style:
-    """A random style that plays every note as written: differences are those of the human versions."""
-    return replace(draw_style(rng), missed=0.0, melody_missed=0.0, edits=0.0, timing_beats=float(rng.uniform(0, 0.03)))
+    """A random style with every note as written and the tune in front, so that what differs is what people changed."""
+    style = draw_style(rng)
+    return replace(
+        style,
+        missed=0.0,
+        melody_missed=0.0,
+        edits=0.0,
+        timing_beats=float(rng.uniform(0, 0.03)),
+        melody_level=float(rng.uniform(0.75, 1.0)),
+        other_level=float(rng.uniform(0.2, 0.55)),
+        bass=float(rng.uniform(0.2, 0.55)) if style.bass else 0.0,
+    )
 
 
 def notes_of(part: Part, style: Style, rng: np.random.Generator) -> Notes:
