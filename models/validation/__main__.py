@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.data.manifest import ManifestError, read_manifest
 from models.data.store import ScoreStore
-from models.validation import distractors, human, real, songs
+from models.validation import distractors, human, real, songs, twins
 from models.validation.left_out import LEFT_OUT
 from models.validation.manifest import ValidationError
 from models.validation.pairs import held_out
@@ -50,6 +50,11 @@ def _real(options: argparse.Namespace) -> None:
     log.info("%s: %d rows", options.out, real.make(options.data, options.songs, folders, options.out, options.seed))
 
 
+def _twins(options: argparse.Namespace) -> None:
+    sets = frozenset(options.sets.split(","))
+    log.info("%s: %d rows", options.out, twins.find(options.model, options.manifest, sets, options.cache, options.out))
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
@@ -80,8 +85,15 @@ def parser() -> argparse.ArgumentParser:
     four.add_argument("--distractors", type=Path, action="append", default=[], help="folder written by distractors")
     four.add_argument("--seen", type=Path, action="append", default=[], help="such a folder, used in training")
     four.set_defaults(run=_real)
+    five = commands.add_parser("twins", help="distractors that may be a version of a query's work, likeliest first")
+    five.add_argument("--model", type=Path, required=True)
+    five.add_argument("--manifest", type=Path, required=True, help="manifest written by real")
+    five.add_argument("--sets", default="classical,reprise", help="sets to compare (default classical,reprise)")
+    five.add_argument("--cache", type=Path, required=True, help="folder for what the model heard")
+    five.set_defaults(run=_twins)
     for command in (two, three, four):
         command.add_argument("--seed", type=int, default=1)
+    for command in (two, three, four, five):
         command.add_argument("--out", type=Path, required=True)
     return top
 

@@ -24,6 +24,17 @@ PACKAGES = (
     "asc-music", "colobot-common-sounds", "flare-game", "freedroidrpg-data", "fretsonfire-songs-muldjord",
     "fretsonfire-songs-sectoid", "hedgewars-data", "marsshooter-data", "megaglest-data", "naev-data", "nexuiz-music",
     "planetblupi-music-ogg", "singularity-music", "supertuxkart-data", "warzone2100-music", "widelands-data",
+    "adonthell-data", "ardentryst", "berusky2-data", "blobwars-data", "boswars-data", "bumprace-data",
+    "caveexpress-data", "drascula-music", "dustracing2d-data", "endless-sky-data", "enigma-data",
+    "extremetuxracer-data", "fillets-ng-data", "freeorion-data", "frozen-bubble-data", "gcompris-qt-data",
+    "glob2-data", "hex-a-hop-data", "hyperrogue-music", "lincity-ng-data", "lugaru-data", "neverball-common",
+    "noiz2sa-data", "openarena-085-data", "openarena-088-data", "openarena-data", "opencity-data", "openclonk-data",
+    "pathological", "pink-pony-data", "raincat-data", "scorched3d-data", "starfighter-data", "supertux-data",
+    "trackballs-data", "tuxmath-data", "tuxtype-data", "ufoai-music", "unknown-horizons", "warmux-data",
+    "wesnoth-1.16-music", "wordwarvi-sound", "xmoto-data", "zaz-data", "a7xpg-data", "gunroar-data", "mu-cade-data",
+    "parsec47-data", "rrootage-data", "titanion-data", "torus-trooper-data", "tumiki-fighters-data", "amoebax-data",
+    "powermanga-data", "tomatoes-data", "blockattack", "rafkill-data", "etw-data", "pokerth-data", "dreamchess-data",
+    "tuxfootball",
 )  # fmt: skip
 SHORTEST_S = 20.0
 COLUMNS = ("path", "package", "version", "licence", "seconds", "sha256")
