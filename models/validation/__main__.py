@@ -52,7 +52,7 @@ def _real(options: argparse.Namespace) -> None:
 
 def _twins(options: argparse.Namespace) -> None:
     sets = frozenset(options.sets.split(","))
-    log.info("%s: %d rows", options.out, twins.find(options.model, options.manifest, sets, options.cache, options.out))
+    log.info("%s: %d rows", options.out, twins.find(options.model, options.manifest, sets, options.out))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,7 +89,6 @@ def parser() -> argparse.ArgumentParser:
     five.add_argument("--model", type=Path, required=True)
     five.add_argument("--manifest", type=Path, required=True, help="manifest written by real")
     five.add_argument("--sets", default="classical,reprise", help="sets to compare (default classical,reprise)")
-    five.add_argument("--cache", type=Path, required=True, help="folder for what the model heard")
     five.set_defaults(run=_twins)
     for command in (two, three, four):
         command.add_argument("--seed", type=int, default=1)
