@@ -16,10 +16,11 @@ import logging
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from models.data.bank import build_bank, labels_path
@@ -28,12 +29,13 @@ from models.data.manifest import Entry, read_manifest
 from models.data.store import ScoreStore
 from models.data.views import Corpus
 from models.exam import Exam, make_exam, read_exam, write_exam
-from models.figures import Figures, figures_of
 from models.losses.build import build_loss, reads_features
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
 from models.settings import Settings, read_settings
 from models.stage_embedding import vectors_of
 from models.train import train
+from recognizer.evaluation.pairs import equal_error
+from recognizer.evaluation.ranking import Scores, rank
 
 log = logging.getLogger("models.ablate")
 CONFIGS = Path(__file__).parent / "configs"
@@ -43,7 +45,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "softmax": ("softmax",),
     "angular": ("angular",),
     "contrastive": ("first",),
-    "memory": ("second",),
+    "memory": ("memory",),
     "clews": ("clews",),
 }
 TITLES = {
@@ -119,7 +121,7 @@ def progress(done: int, of: int) -> None:
         log.info("views: group %d of %d", done, of)
 
 
-def examine(folder: Path, stage: Settings, exam: Exam) -> dict[str, Figures]:
+def examine(folder: Path, stage: Settings, exam: Exam) -> dict[str, dict[str, float]]:
     """Figures of a run's averaged weights; queries of both kinds are ranked among all references."""
     state = torch.load(folder / "last.pt", weights_only=True, map_location="cpu")
     net = EmbeddingNet(EmbeddingConfig(**state["config"]))
@@ -128,13 +130,25 @@ def examine(folder: Path, stage: Settings, exam: Exam) -> dict[str, Figures]:
     on_features = reads_features(build_loss(stage.loss, stage.data, stage.net, 1))
     references = vectors_of(net, torch.from_numpy(exam.references), on_features).numpy()
     queries = [vectors_of(net, torch.from_numpy(q), on_features).numpy() for q in exam.queries]
-    work = np.arange(len(references))
+    right = np.eye(len(references), dtype=np.bool_)
     return {
         kind: figures_of(
-            np.concatenate([q[mask] for q in queries]) @ references.T, np.tile(work[mask], len(queries)), work
+            np.concatenate([q[mask] @ references.T for q in queries]), np.tile(right[mask], (len(queries), 1))
         )
         for kind, mask in (("single", ~exam.human), ("human", exam.human))
     }
+
+
+def figures_of(scores: Scores, right: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Figures of scores (queries, references), of which those where ``right`` is true are of one work."""
+    ranks = rank(scores, right, np.ones_like(right))
+    pairs = equal_error(scores[right], scores[~right])
+    if pairs is None:
+        raise ValueError(
+            f"an exam of {len(scores)} queries and {scores.shape[1]} references has not both kinds of pair"
+        )
+    top1 = float((ranks.first == 1).mean())
+    return {"mrr": float(ranks.reciprocal.mean()), "top1": top1, "eer": pairs.rate, "acc_pair": pairs.accuracy}
 
 
 def run_row(row: str, seed: int, base: Settings, runs: Path, exam: Exam) -> dict[str, str]:
@@ -145,7 +159,7 @@ def run_row(row: str, seed: int, base: Settings, runs: Path, exam: Exam) -> dict
         folder = train(stage, runs)
     line = {"row": row, "seed": str(seed), "steps": "+".join(str(s.schedule.steps) for s in stages)}
     for kind, figures in examine(folder, stages[-1], exam).items():
-        line |= {f"{kind}_{name}": f"{value:.4f}" for name, value in asdict(figures).items()}
+        line |= {f"{kind}_{name}": f"{value:.4f}" for name, value in figures.items()}
     return line | {"cpu_s": f"{time.process_time() - began:.0f}"}
 
 

@@ -120,7 +120,7 @@ def largest_difference(net: nn.Module, promise: ModelContract, blob: bytes) -> f
 def main(arguments: list[str] | None = None) -> int:
     """Command line of the export."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--front", type=Path, required=True, help="checkpoint of models.train_front")
+    parser.add_argument("--front", type=Path, required=True, help="checkpoint of a stage of kind front")
     parser.add_argument("--embedding", type=Path, required=True, help="checkpoint of models.train")
     parser.add_argument("--name", required=True, help="name in the contract")
     parser.add_argument("--out", type=Path, required=True, help="folder; the file is <name>-<sha8>.onnx")

@@ -60,7 +60,7 @@ class _Gathered(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *slopes: Tensor) -> Tensor:
         """(size * n, ...) -> (n, ...)."""
-        total = slopes[0].contiguous()
+        total = slopes[0].clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(total)
         first = distributed.get_rank() * context.count
         return total[first : first + context.count]

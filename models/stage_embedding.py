@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.data.bank import Bank
-from models.data.feed import batches
+from models.data.feed import batches, recordings_of
 from models.data.manifest import read_manifest
 from models.data.store import ScoreStore
 from models.data.views import Corpus, Recipe, batch
@@ -58,7 +58,7 @@ class EmbeddingStage:
         self._store = ScoreStore(Path(data.store))
         self._entries = read_manifest(Path(data.manifest), data.collections or None)
         self._train = [e for e in self._entries if e.split == "train" and e.path in self._store]
-        works = int(Bank(Path(data.bank)).works.max()) + 1 if data.bank else len({e.work_id for e in self._train})
+        works = self._count_works()
         net = EmbeddingNet(EmbeddingConfig(settings.net.widths, settings.net.dimension, settings.net.hidden))
         loss = build_loss(settings.loss, data, settings.net, works)
         if reads_features(loss):
@@ -71,6 +71,14 @@ class EmbeddingStage:
                 "hidden": settings.net.hidden,
             }
         }
+
+    def _count_works(self) -> int:
+        """Works that labels number: those of the bank, or of the scores and then of the recordings."""
+        data = self.settings.data
+        if data.bank:
+            return int(Bank(Path(data.bank)).works.max()) + 1
+        recordings = recordings_of(data)
+        return len({e.work_id for e in self._train}) + (len(recordings) if recordings is not None else 0)
 
     def batches(self, first: int, part: tuple[int, int]) -> Iterator[tuple[Tensor, ...]]:
         """Views (n, frames, bins) and the work of each (n,)."""

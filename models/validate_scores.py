@@ -3,7 +3,8 @@
 No audio: references and queries are corrupted piano rolls of scores that were never trained on. Every work with two or
 more versions by different people is a query (one 20 s view of one version) and has another version, whole, among the
 references; thousands of other works are there to be confused with. Where a short tune is shorter than a window it is
-played again, as everywhere.
+played again, as everywhere. Two people may write one tune in note values that differ by a factor of two: a query is
+played at about the speed in seconds, not in beats, of its reference, as `models.data.views` does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from models.baseline.metrics import rank_of_work, summarise
 from models.data.hear import FPS
 from models.data.manifest import Entry, read_manifest
+from models.data.score import Score
 from models.data.store import ScoreStore
 from models.data.style import draw_style
 from models.data.views import Corpus, Passage, view
@@ -31,8 +33,26 @@ _MOST_WINDOWS = 24
 Floats = npt.NDArray[np.float32]
 
 
-def windows(corpus: Corpus, path: str, seed: int, most: int) -> npt.NDArray[np.uint8]:
+def usual_beat_s(score: Score) -> float:
+    """Seconds of a beat as the score has it, within what is played."""
+    return min(max(score.beat_s, 0.3), 1.0)
+
+
+def beat_like(corpus: Corpus, path: str, reference: str) -> float | None:
+    """Seconds of a beat that make a score as fast as another version of it; None where they share no passage."""
+    shared = corpus.anchors(reference, path)
+    if not len(shared):
+        return None
+    return usual_beat_s(corpus.store[reference]) / float(np.median(shared[:, 2]))
+
+
+def windows(corpus: Corpus, path: str, seed: int, most: int, beat_s: float | None = None) -> npt.NDArray[np.uint8]:
     """Views of one score every 4 s (at most ``most``, from its beginning) in one style, key and tempo each.
+
+    Parameters
+    ----------
+    beat_s
+        Seconds of a beat before the tempo is drawn; by default the score's own.
 
     Returns
     -------
@@ -40,7 +60,8 @@ def windows(corpus: Corpus, path: str, seed: int, most: int) -> npt.NDArray[np.u
     """
     rng = np.random.default_rng(seed)
     score, style = corpus.store[path], draw_style(rng)
-    beat_s = min(max(score.beat_s, 0.3), 1.0) * float(np.exp(np.clip(rng.normal(0, 0.12), -0.3, 0.3)))
+    tempo = float(np.exp(np.clip(rng.normal(0, 0.12), -0.3, 0.3)))
+    beat_s = (usual_beat_s(score) if beat_s is None else beat_s) * tempo
     seconds = max(score.beats * beat_s, 20.0)
     middles = np.arange(10.0, seconds - 10.0 + 1e-6, _HOP_S)[:most]
     passages = [Passage(score, corpus.chords(path), float(m / beat_s), beat_s) for m in middles]
@@ -94,7 +115,10 @@ def main(arguments: list[str] | None = None) -> int:
     held_out = [replace(e, split="val") for e in entries if e.work_id not in trained]
     corpus = Corpus(held_out, store)
     queries, references = choose(held_out, options.references)
-    asked = np.concatenate([windows(corpus, q.path, 10_000_000 + i, 1) for i, q in enumerate(queries)])
+    beats = [beat_like(corpus, q.path, r.path) for q, r in zip(queries, references, strict=False)]
+    asked = np.concatenate(
+        [windows(corpus, q.path, 10_000_000 + i, 1, b) for i, (q, b) in enumerate(zip(queries, beats, strict=True))]
+    )
     nets = [load(path) for path in options.checkpoints]
     found: list[list[dict[str, float]]] = [[{} for _ in queries] for _ in nets]
     query_vectors = [embed(net, asked) for net in nets]
@@ -108,7 +132,8 @@ def main(arguments: list[str] | None = None) -> int:
         ranks = [rank_of_work(row, q.work_id) for row, q in zip(scores, queries, strict=True)]
         r = summarise(ranks, [q.work_id for q in queries], len(scores[0]))
         print(
-            f"{path} human versions queries={r.queries} references={len(references)} "
+            f"{path} human versions queries={r.queries} ({sum(b is None for b in beats)} share no passage of eight "
+            f"notes with their reference) references={len(references)} "
             f"top1={r.top1[0]:.3f} [{r.top1[1]:.3f}, {r.top1[2]:.3f}] "
             f"MRR={r.mrr[0]:.3f} [{r.mrr[1]:.3f}, {r.mrr[2]:.3f}] chance MRR={r.random_mrr:.4f}"
         )
