@@ -12,16 +12,17 @@ import numpy as np
 
 from models.data.manifest import Entry
 from models.data.store import ScoreStore
-from models.validation.bulk import Take, render_all, write_wav
+from models.validation.bulk import Take, mixed, render_all, write_wav
 from models.validation.manifest import ValidationError, draw_of, halves, write_rows
 from models.validation.pairs import Pair, choose, lone_part
 from models.validation.perform import Part, draw_player, notes_of
 
 COLUMNS = (
     "path", "work_id", "role", "set", "split", "half", "soundfont", "collection", "score", "seconds", "semitones",
-    "tempo_ratio", "agreement",
+    "tempo_ratio", "agreement", "tune_db",
 )  # fmt: skip
-_BATCH = 120
+_BATCH = 80
+_TUNE_DB = (-3.0, 6.0)
 _QUERY, _REFERENCE, _LONE = 10, 11, 12
 
 
@@ -65,14 +66,25 @@ def _name(entry: Entry, draw: int) -> str:
     return f"{re.sub('[^A-Za-z0-9]+', '-', entry.work_id)[:40]}-{draw:08x}.wav"
 
 
-def perform(item: Item) -> Take:
-    """The item's notes in a style of its own; drums where the style has them."""
+def perform(item: Item) -> tuple[Take, Take | None]:
+    """The item's tune and what accompanies it (None for a bare tune), in one style; drums where the style has them."""
     rng = np.random.default_rng(item.seed)
     style = draw_player(rng)
     notes = notes_of(item.part, style, rng)
-    if not len(notes):
-        raise ValidationError(f"{item.entry.path} has no note to play from beat {item.part.start:.0f} on")
-    return Take(notes, item.part.seconds, item.part.beat_s if style.drums else None, item.seed)
+    tune, rest = notes.pick(notes.melody > 0), notes.pick(notes.melody == 0)
+    if not len(tune):
+        raise ValidationError(f"{item.entry.path} has no tune to play from beat {item.part.start:.0f} on")
+    beat_s = item.part.beat_s if style.drums else None
+    accompanied = bool(np.any((rest.onset < item.part.seconds - 1) & (rest.onset + rest.duration > 0)))
+    return (
+        Take(tune, item.part.seconds, None, item.seed),
+        Take(rest, item.part.seconds, beat_s, (*item.seed, 2)) if accompanied or beat_s else None,
+    )
+
+
+def tune_db(item: Item) -> float:
+    """How far the tune is above its accompaniment, in decibels of their sounding stretches: -3 to 6."""
+    return float(np.random.default_rng((*item.seed, 3)).uniform(*_TUNE_DB))
 
 
 def render_missing(items: Iterable[Item], out: Path, say: Callable[[str], None]) -> int:
@@ -80,8 +92,12 @@ def render_missing(items: Iterable[Item], out: Path, say: Callable[[str], None])
     missing = [i for i in items if not (out / i.path).exists()]
     done = 0
     for batch in _batches(missing):
-        for item, pcm in zip(batch, render_all([perform(i) for i in batch], batch[0].soundfont), strict=True):
-            write_wav(out / item.path, pcm)
+        played = [perform(i) for i in batch]
+        takes = [take for pair in played for take in pair if take is not None]
+        rendered = iter(render_all(takes, batch[0].soundfont))
+        for item, (_, rest) in zip(batch, played, strict=True):
+            pcm = next(rendered)
+            write_wav(out / item.path, pcm if rest is None else mixed(pcm, next(rendered), tune_db(item)))
         done += len(batch)
         say(f"{done} of {len(missing)} files")
     return done
@@ -115,6 +131,7 @@ def rows(items: Sequence[Item], split_of: dict[str, str], seed: int) -> Iterator
             "seconds": round(item.part.seconds, 2),
             "semitones": item.part.semitones,
             "tempo_ratio": "" if item.tempo_ratio is None else round(item.tempo_ratio, 3),
+            "tune_db": round(tune_db(item), 1),
             "agreement": "" if item.agreement is None else round(item.agreement, 3),
         }
 

@@ -12,7 +12,7 @@ import pytest
 
 from models.data.arrange import Notes
 from models.validation import distractors
-from models.validation.bulk import RATE_HZ, Take, render_all, write_wav
+from models.validation.bulk import RATE_HZ, Take, mixed, render_all, write_wav
 from models.validation.distractors import collect, is_music, recordings
 from models.validation.manifest import ValidationError
 
@@ -47,6 +47,14 @@ def test_takes_of_one_run_are_cut_at_their_own_times() -> None:
 def test_a_silent_take_is_refused() -> None:
     with pytest.raises(ValidationError, match="silent"):
         render_all([Take(Notes.of([5.0], 1.0, [69], 1.0, 1.0), 3.0, None, (1,))], SOUNDFONT)
+
+
+def test_a_mix_has_the_level_between_its_parts_that_was_asked_for() -> None:
+    time = np.arange(4 * RATE_HZ) / RATE_HZ
+    low = (3000 * np.sin(2 * np.pi * 200 * time) * (time < 1)).astype(np.int16)  # sounds a quarter of the time
+    high = (20000 * np.sin(2 * np.pi * 1500 * time)).astype(np.int16)
+    spectrum = np.abs(np.fft.rfft(mixed(low, high, 6.0)[:RATE_HZ].astype(float)))
+    assert 20 * np.log10(spectrum[200] / spectrum[1500]) == pytest.approx(6.0, abs=0.3)
 
 
 def package(folder: Path) -> None:
