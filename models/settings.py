@@ -170,11 +170,10 @@ class Settings:
         def under(path: str) -> str:
             return str(folder / path) if path else ""
 
-        data = replace(
-            self.data,
-            **{name: under(getattr(self.data, name)) for name in _PATHS},
+        paths: dict[str, Any] = {name: under(getattr(self.data, name)) for name in _PATHS}
+        return replace(
+            self, data=replace(self.data, **paths), front=replace(self.front, shards=under(self.front.shards))
         )
-        return replace(self, data=data, front=replace(self.front, shards=under(self.front.shards)))
 
 
 _PATHS = ("manifest", "store", "bank", "neighbours", "recordings")
