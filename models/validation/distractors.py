@@ -18,6 +18,7 @@ from pathlib import Path
 
 import av
 
+from models.validation.left_out import title
 from models.validation.manifest import ValidationError, write_rows
 
 PACKAGES = (
@@ -180,7 +181,7 @@ def collect(
     Parameters
     ----------
     left_out
-        Paths (from ``out``) that are known to be another version of a query's work.
+        Titles (`models.validation.left_out.title`) that are known to be another version of a query's work.
     """
     out.mkdir(parents=True, exist_ok=True)
     kept: dict[str, Recording] = {}
@@ -189,7 +190,8 @@ def collect(
         found = list(recordings(package, out))
         fresh = 0
         for recording in found:
-            if recording.path not in left_out and kept.setdefault(recording.sha256, recording) is recording:
+            named = title(package, recording.path)
+            if named not in left_out and kept.setdefault(recording.sha256, recording) is recording:
                 fresh += 1
         version, licence = (found[0].version, found[0].licence) if found else ("", licences(out / package))
         say(f"{package} {version}: {fresh} of {len(found)} recordings kept; {licence[:100]}")

@@ -62,7 +62,7 @@ def package(folder: Path) -> None:
     write_wav(folder / "usr/share/game/music/theme.wav", tone)
     write_wav(folder / "usr/share/game/music/again.wav", tone)
     write_wav(folder / "usr/share/game/music/short.wav", tone[: 5 * RATE_HZ])
-    write_wav(folder / "usr/share/game/music/ours.wav", tone[1:])
+    write_wav(folder / "usr/share/game/music/Our_s.wav", tone[1:])
     write_wav(folder / "usr/share/game/sounds/rain.wav", tone)
     (folder / "usr/share/game/music/broken.ogg").write_bytes(b"OggS" + b"\0" * 400)
     (folder / "usr/share/doc/p").mkdir(parents=True)
@@ -72,7 +72,7 @@ def package(folder: Path) -> None:
 def test_music_is_listed_once_with_its_licence(tmp_path: Path) -> None:
     package(tmp_path / "p")
     said: list[str] = []
-    left_out = frozenset({"p/usr/share/game/music/ours.wav"})
+    left_out = frozenset({"p/our-s"})
     kept = collect(("p",), tmp_path, left_out, said.append)
     assert [Path(r.path).name for r in kept] == ["again.wav"]
     assert kept[0].licence == "CC0-1.0; GPL-2+"
@@ -99,7 +99,7 @@ def test_a_package_is_unpacked_and_stripped(tmp_path: Path) -> None:
     folder = distractors.fetch("p", out)
     assert not list(folder.rglob("*.png")) + list(folder.rglob("link.wav")) + list(folder.rglob("*.pk3"))
     found = {Path(r.path).name: r for r in recordings("p", out)}
-    assert set(found) == {"theme.wav", "again.wav", "ours.wav", "inside.wav"}
+    assert set(found) == {"theme.wav", "again.wav", "Our_s.wav", "inside.wav"}
     assert found["theme.wav"].version == "1.2-3"
     assert not list(tmp_path.glob("escaped.wav")) + list(out.glob("escaped.wav"))
     assert not list((out / ".debs").iterdir())
