@@ -45,8 +45,8 @@ def stretches(notes: Notes, most: int, rng: np.random.Generator) -> list[tuple[f
         inside = np.count_nonzero((notes.onset >= start) & (notes.onset < start + length))
         if clear and start + length <= end + 2 and inside >= _FEWEST_NOTES:
             found.append((float(start), length))
-    kept = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)) if found else []
-    return [found[int(i)] for i in kept]
+    kept = {round(i) for i in np.linspace(0, len(found) - 1, min(most, len(found)))}
+    return [found[i] for i in sorted(kept)]
 
 
 def draw_query(
