@@ -35,12 +35,14 @@ PACKAGES = (
     "wesnoth-1.16-music", "wordwarvi-sound", "xmoto-data", "zaz-data", "a7xpg-data", "gunroar-data", "mu-cade-data",
     "parsec47-data", "rrootage-data", "titanion-data", "torus-trooper-data", "tumiki-fighters-data", "amoebax-data",
     "powermanga-data", "tomatoes-data", "blockattack", "rafkill-data", "etw-data", "pokerth-data", "dreamchess-data",
-    "tuxfootball",
+    "tuxfootball", "plee-the-bear-data", "freecol", "lomiri-sounds", "pushover-data",
+    "btanks-data", "lordsawar-data", "brainparty-data", "gigalomania-data", "holotz-castle-data", "mrrescue",
+    "freedink-data", "7kaa-data",
 )  # fmt: skip
 SHORTEST_S = 20.0
 COLUMNS = ("path", "package", "version", "licence", "seconds", "sha256")
 _AUDIO = {".ogg", ".oga", ".opus", ".mp3", ".flac", ".m4a", ".wav"}
-_ARCHIVES = {".pk3", ".pk4", ".dpk", ".zip"}
+_ARCHIVES = {".pk3", ".pk4", ".dpk", ".zip", ".love"}
 _EFFECTS = re.compile(r"^(sounds?|sfx|effects?|voices?|ambient|speech|fx|units|snd)$", re.IGNORECASE)
 _MUSIC = re.compile(r"music|songs?|soundtrack|musik|cdtracks|bgm|ost$|themes?$", re.IGNORECASE)
 _LICENCE = re.compile(r"^License: *(.+)$", re.MULTILINE)
