@@ -1,4 +1,4 @@
-"""Scores of references: a ranking among some of them is the ranking of a catalogue that holds only these."""
+"""Scores of references: embedding less hubs, evidence of the nearest, and rankings among some of them."""
 
 from __future__ import annotations
 
@@ -50,17 +50,52 @@ def test_similarities_of_many_queries_are_those_of_each(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("budget_cells", [0, 6_000, 10_000_000])
-def test_among_some_is_a_catalogue_of_these(budget_cells: int) -> None:
+def test_a_ranking_among_some_spends_the_budget_on_these(budget_cells: int) -> None:
     query, among = analysis(3, 4), [1, 3, 4, 7]
-    scorer = ReferenceScorer(view_of(list(range(8))), query, budget_cells=budget_cells)
+    view = view_of(list(range(8)))
+    scorer = ReferenceScorer(view, query, budget_cells=budget_cells)
     everything = scorer.scores()
     some = scorer.scores(among)
-    alone = ReferenceScorer(view_of(among), query, budget_cells=budget_cells).scores()
-    assert some[among] == pytest.approx(alone, abs=1e-5)
+    nearness = ReferenceScorer(view, query, budget_cells=0).scores()
+    aligned = [n for n in among if some[n] != pytest.approx(nearness[n], abs=1e-9)]
     assert np.isneginf(np.delete(some, among)).all()
     assert scorer.scores() == pytest.approx(everything)  # asking twice changes nothing
-    if budget_cells > 6_000:
+    if budget_cells == 0:
+        assert not aligned
+        assert some[among] == pytest.approx(everything[among])
+    elif budget_cells == 6_000:  # the nearest only, however many others the catalogue holds
+        assert 0 < len(aligned) < len(among)
+        assert set(aligned) <= set(sorted(among, key=lambda n: -nearness[n])[: len(aligned)])
+    else:
+        assert some[among] == pytest.approx(everything[among])
         assert everything.argmax() == 3
+
+
+def test_a_hub_is_ranked_below_what_stands_out() -> None:
+    rng = np.random.default_rng(1)
+    common = np.zeros(16, np.float32)
+    common[0] = 1.0
+
+    def at(away: float) -> np.ndarray:
+        rest = rng.standard_normal(16).astype(np.float32)
+        rest[0] = 0
+        rest /= np.linalg.norm(rest)
+        return np.asarray(np.sqrt(1 - away**2) * common + away * rest, np.float32)
+
+    # Everybody is a little like the hub; the query is a little nearer to it than to its own reference.
+    query = analysis(3, 1)
+    own, hub = at(0.8), common
+    asked = 0.5 * own + 0.6 * hub
+    rows = []
+    for number, vector in enumerate([hub, own, *(at(0.8) for _ in range(12))]):
+        a = analysis(100 + number, 1)
+        track = Track(f"r{number}", f"w{number}", None, None, None, None, None, "0" * 64, a.duration_s, 1)
+        rows.append(TrackData(track, vector[None], a.starts_s, *quantise(a.pitch)))
+    view = CatalogueView(replace(Manifest.empty(CONTRACT, "sha256:" + "0" * 64), tracks=len(rows)), rows)
+    heard = replace(query, embeddings=(asked / np.linalg.norm(asked))[None].astype(np.float32))
+    similarity = track_similarity(view, heard.embeddings)
+    assert similarity.argmax() == 0
+    assert ReferenceScorer(view, heard, budget_cells=0).scores().argmax() == 1
 
 
 def test_the_search_ranks_by_these_scores() -> None:
