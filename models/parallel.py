@@ -74,5 +74,5 @@ def gathered(rows: Tensor) -> Tensor:
     """
     if not distributed.is_available() or not distributed.is_initialized():
         return rows
-    gathered_rows: Tensor = _Gathered.apply(rows)
+    gathered_rows: Tensor = _Gathered.apply(rows)  # type: ignore[no-untyped-call]
     return gathered_rows

@@ -99,7 +99,7 @@ def build_run(settings: Settings, folder: Path, stage: Stage, world: World) -> R
     trainee = stage.trainee.to(device)
     if world.size > 1 and device.type == "cuda":
         # On processors there is no shared batch norm: each trainer norms its part of a batch.
-        trainee.net = nn.SyncBatchNorm.convert_sync_batchnorm(trainee.net)
+        trainee.net = nn.SyncBatchNorm.convert_sync_batchnorm(trainee.net)  # type: ignore[no-untyped-call]
     schedule = settings.schedule
     parameters = trainee.parameters_in_order()
     optimizer = torch.optim.AdamW(parameters, lr=schedule.rate, weight_decay=schedule.weight_decay)

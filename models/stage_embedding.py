@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ _CHUNK = 64
 class EmbeddingTrainee(Trainee):
     """The embedding network under one of `models.losses`."""
 
+    net: EmbeddingNet
+
     def forward(self, views: Tensor, labels: Tensor) -> Tensor:
         """Loss of uint8 views (n, frames, bins) of all trainers, whose works are ``labels`` (n,)."""
         with torch.autocast(views.device.type, dtype=torch.bfloat16, enabled=self.bf16):
@@ -38,12 +40,12 @@ class EmbeddingTrainee(Trainee):
         return value
 
 
-def vectors_of(net: nn.Module, rolls: Tensor, on_features: bool = False) -> Tensor:
+def vectors_of(net: EmbeddingNet, rolls: Tensor, on_features: bool = False) -> Tensor:
     """Unit vectors of uint8 rolls (n, frames, bins): embeddings, or the features below them; (n, D)."""
     device = next(net.parameters()).device
     found = []
     with torch.no_grad():
-        for part in rolls.split(_CHUNK):
+        for part in torch.split(rolls, _CHUNK):
             salience = part.to(device).float() / 255
             found.append(functional.normalize(net.features(salience), dim=1) if on_features else net(salience))
     return torch.cat(found).cpu()
@@ -95,7 +97,7 @@ class EmbeddingStage:
 
     def probe(self, net: nn.Module) -> dict[str, float]:
         """Top-1 of the second views of held-out works among their first views."""
-        z = vectors_of(net, self._probes, reads_features(self.trainee.loss))
+        z = vectors_of(cast(EmbeddingNet, net), self._probes, reads_features(self.trainee.loss))
         works = len(z) // 2
         found = (z[works:] @ z[:works].T).argmax(1)
         return {"val_top1": float((found == torch.arange(works)).float().mean())}
