@@ -87,7 +87,7 @@ def test_a_hub_is_ranked_below_what_stands_out() -> None:
     own, hub = at(0.8), common
     asked = 0.5 * own + 0.6 * hub
     rows = []
-    for number, vector in enumerate([hub, own, *(at(0.8) for _ in range(12))]):
+    for number, vector in enumerate([hub, own, *(at(rng.uniform(0.3, 0.97)) for _ in range(30))]):
         a = analysis(100 + number, 1)
         track = Track(f"r{number}", f"w{number}", None, None, None, None, None, "0" * 64, a.duration_s, 1)
         rows.append(TrackData(track, vector[None], a.starts_s, *quantise(a.pitch)))
