@@ -45,7 +45,11 @@ class Recordings:
     def __post_init__(self) -> None:
         with np.load(self.path, allow_pickle=False) as data:
             parts = np.split(data["salience"], data["start"][1:-1])
-        usable = [(part, transcribe(part.astype(np.float32) / 255)) for part in parts if len(part) >= _SHORTEST_S * FPS]
+        usable = [
+            (part, transcribe(part.astype(np.float32) / np.float32(255)))
+            for part in parts
+            if len(part) >= _SHORTEST_S * FPS
+        ]
         usable = [(part, score) for part, score in usable if (score.role == MELODY).sum() >= 2 * _FEWEST_NOTES]
         self.salience = [part for part, _ in usable]
         self.scores = [score for _, score in usable]
