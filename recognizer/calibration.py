@@ -29,6 +29,8 @@ FEATURES: Mapping[str, int] = {
     "similarity": 1,
     "since": -1,
     "works": -1,
+    "near": 1,
+    "lead_near": 1,
 }
 _LIMIT = 1e4
 _METADATA_PROPS = 14

@@ -72,6 +72,8 @@ class Decision:
         if music:
             self._shortlist.update(view, output.embedding)
             self._music_steps += 1
+        else:
+            self._shortlist.pause()
         self._steps += 1
         self.evidence = []
         if self._steps % self._profile.decide_every_steps:
@@ -86,18 +88,20 @@ class Decision:
 
     def _look(self, now: int, view: CatalogueView) -> list[Evidence]:
         """Ask for the second opinion on the whole history and on its last seconds."""
-        works = self._tracker.open_works
+        near = self._shortlist.near(view)
+        works = list(dict.fromkeys([*self._tracker.open_works, *list(near)[: self._profile.matcher.nearest]]))
         numbers = self._shortlist.best(view, works)
         newest = self.history.newest(self._profile.recent_s)
         short = self._ask(newest, numbers, works, view)
         # What one history speaks for, the other is asked about too.
         heard = [candidate.work_id for candidate in short]
-        long = self._ask(self.history, numbers, list(dict.fromkeys([*works, *heard])), view)
+        known = list(dict.fromkeys([*works, *heard]))
+        long = self._ask(self.history, self._shortlist.leading(view, known), known, view)
         missing = sorted({candidate.work_id for candidate in long} - set(heard))
         if missing:
             short += self._ask(newest, [n for work in missing for n in view.tracks_of_work(work)], missing, view)
         self._shortlist.note([*long, *short])
-        return gather(long, short, now, self._clock.rate_hz, view.works)
+        return gather(long, short, now, self._clock.rate_hz, view.works, near)
 
     def _ask(
         self, history: PitchHistory, numbers: Sequence[int], works: Sequence[str], view: CatalogueView

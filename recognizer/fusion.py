@@ -37,14 +37,23 @@ class Evidence:
         ``hits`` root of the embedding's windows in line;
         ``similarity`` of the embedding;
         ``since`` seconds since the path ended;
-        ``works`` decimal logarithm of the works in the catalogue.
+        ``works`` decimal logarithm of the works in the catalogue;
+        ``near`` how much the newest windows stand out towards the work (`Shortlist.near`), ``lead_near`` how much more
+        than towards the best other work, within ±4.
     """
 
     candidate: Candidate
     values: tuple[float, ...]
 
 
-def gather(long: Sequence[Candidate], short: Sequence[Candidate], now: int, rate_hz: int, works: int) -> list[Evidence]:
+def gather(
+    long: Sequence[Candidate],
+    short: Sequence[Candidate],
+    now: int,
+    rate_hz: int,
+    works: int,
+    near: Mapping[str, float] | None = None,
+) -> list[Evidence]:
     """Join what two alignments found, one entry a work, in the order of their ids.
 
     Parameters
@@ -57,22 +66,30 @@ def gather(long: Sequence[Candidate], short: Sequence[Candidate], now: int, rate
         Samples per second of the timeline.
     works : int
         Works in the catalogue.
+    near : mapping of str to float, optional
+        From `Shortlist.near`.
     """
+    near = near or {}
     by_long, by_short = _per_work(long), _per_work(short)
+    long_strength, short_strength = (
+        {work: max(0.0, c.strength) for work, c in some.items()} for some in (by_long, by_short)
+    )
     found = []
     for work in sorted(by_long.keys() | by_short.keys()):
         there = [c for c in (by_long.get(work), by_short.get(work)) if c is not None]
         best = max(there, key=lambda c: c.strength)
         named = {
-            "long": _strength(by_long, work),
-            "short": _strength(by_short, work),
-            "lead_long": _lead(by_long, work),
-            "lead_short": _lead(by_short, work),
+            "long": long_strength.get(work, 0.0),
+            "short": short_strength.get(work, 0.0),
+            "lead_long": _lead(long_strength, work),
+            "lead_short": _lead(short_strength, work),
             "length": math.sqrt(max(0.0, (best.heard_to - best.heard_from) / rate_hz)),
             "hits": math.sqrt(max(0, best.hits)),
             "similarity": best.similarity,
             "since": max(0.0, (now - best.heard_to) / rate_hz),
             "works": math.log10(max(1, works)),
+            "near": near.get(work, 0.0),
+            "lead_near": _lead(near, work),
         }
         found.append(Evidence(best, tuple(named[name] for name in FEATURES)))
     return found
@@ -100,11 +117,7 @@ def _per_work(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
     return best
 
 
-def _strength(found: Mapping[str, Candidate], work: str) -> float:
-    return max(0.0, found[work].strength) if work in found else 0.0
-
-
-def _lead(found: Mapping[str, Candidate], work: str) -> float:
-    """Strength above the best other work."""
-    rival = max((max(0.0, c.strength) for key, c in found.items() if key != work), default=0.0)
-    return max(-_MOST_LEAD, min(_MOST_LEAD, _strength(found, work) - rival))
+def _lead(found: Mapping[str, float], work: str) -> float:
+    """How far a work's number is above that of the best other work."""
+    rival = max((value for key, value in found.items() if key != work), default=0.0)
+    return max(-_MOST_LEAD, min(_MOST_LEAD, found.get(work, 0.0) - rival))

@@ -78,12 +78,16 @@ class MatcherSettings:
     ----------
     hits : int
         Nearest windows fetched per step.
-    decay : float
-        What remains of a reference's accumulated score after a step.
+    decay, fresh_decay : float
+        What remains of a reference's lasting and fresh score after a step.
     shortlist : int
         References that take turns at being looked at.
     look : int
-        Of these, how many do so per decision.
+        Of these, how many do so per decision, half of them in turn.
+    leading : int
+        Of these, how many are compared with the whole history, too.
+    nearest : int
+        Works, nearest by the fresh score, that are aligned finely whatever a glance says of them.
     promising : float
         Strength at a glance below which a reference is not aligned finely.
     glance : Resolution
@@ -94,9 +98,12 @@ class MatcherSettings:
     """
 
     hits: int = 64
-    decay: float = 0.92
-    shortlist: int = 32
-    look: int = 8
+    decay: float = 0.9
+    fresh_decay: float = 0.7
+    shortlist: int = 48
+    look: int = 24
+    leading: int = 10
+    nearest: int = 2
     promising: float = 0.7
     glance: Resolution = Resolution(4, AlignSettings(stack=2, offset=0.8))
     glance_s: float = 24.0

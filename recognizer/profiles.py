@@ -43,7 +43,7 @@ PROFILES = {
     "kiosk": Profile(
         "kiosk",
         TrackerSettings(open_belief=0.4, open_confidence=0.5, belief=BeliefSettings(temper_per_s=0.5)),
-        least_music_s=8.0,
+        least_music_s=6.0,
         decide_every_steps=1,
     ),
 }

@@ -1,14 +1,16 @@
 """Which references deserve a second opinion, by the nearness of their windows to the feed's.
 
-Per step, the windows that stand out most (`recognizer.hubs`) add to their reference's score, and older scores fade.
-The references on the resulting list take turns at the second opinion: the nearest and those it lately spoke for at
-every decision, the others one after another. So a decision costs the same however many works the catalogue holds.
+Per step, the windows that stand out most (`recognizer.hubs`) add to their reference's scores, and older scores fade:
+the *fresh* ones within a few windows, so that a song is found soon after it began, the *lasting* ones within half a
+minute, so that one bad window does not lose it. The references on the resulting list take turns at the second opinion:
+the nearest and those it lately spoke for at every decision, the others one after another. So a decision costs the same
+however many works the catalogue holds.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ _TEMPO_RATIOS = np.linspace(0.6, 1.6, 11)
 _OFF_LINE_S = 6.0  # a hit this near to a line of time lies on it
 _RECENT_STEPS = 15  # half a minute of windows that a line of time is sought in
 _SIMILARITY_STEPS = 10
+_IN_TURN = 2  # of so many looked at, one has to wait for its turn
 _KEPT = 4  # times the length of the list, in references whose score is remembered
 _HELD = 3  # references looked at again because they aligned
 _HELD_STRENGTH = 2.0
@@ -32,8 +35,8 @@ class Shortlist:
 
     Attributes
     ----------
-    scores : dict
-        Accumulated score by reference id.
+    scores, fresh : dict
+        Accumulated score by reference id, lasting and fresh.
     """
 
     def __init__(self, settings: MatcherSettings) -> None:
@@ -43,6 +46,7 @@ class Shortlist:
     def forget(self) -> None:
         """Start again from nothing."""
         self.scores: dict[str, float] = {}
+        self.fresh: dict[str, float] = {}
         self._recent: Floats = np.zeros((0, 0), dtype=np.float32)
         self._held: list[str] = []
         self._turn = 0
@@ -53,8 +57,6 @@ class Shortlist:
         row = embedding.astype(np.float16).astype(np.float32)[None, :]
         same = self._recent.shape[1] == row.shape[1]
         self._recent = np.concatenate([self._recent, row])[-_RECENT_STEPS:] if same else row
-        if len(view.tracks) <= self._settings.look:
-            return  # all are looked at anyway
         scores, rows = hubs(view).search(embedding, self._settings.hits)
         nearest: dict[str, float] = {}
         for score, number in zip(scores.tolist(), view.vector_track[rows].tolist(), strict=True):
@@ -62,11 +64,16 @@ class Shortlist:
             nearest[reference] = max(nearest.get(reference, score), score)
         # Scores count above the weakest hit: being near what everything is near to says nothing.
         floor = min(nearest.values(), default=0.0)
-        decayed = {key: value * self._settings.decay for key, value in self.scores.items()}
-        for reference, score in nearest.items():
-            decayed[reference] = decayed.get(reference, 0.0) + score - floor
-        keep = sorted(decayed.items(), key=lambda item: (-item[1], item[0]))[: _KEPT * self._settings.shortlist]
-        self.scores = dict(keep)
+        added = {reference: score - floor for reference, score in nearest.items()}
+        kept = _KEPT * self._settings.shortlist
+        self.scores = _faded(self.scores, self._settings.decay, added, kept)
+        self.fresh = _faded(self.fresh, self._settings.fresh_decay, added, kept)
+
+    def pause(self) -> None:
+        """A step without music: what was near before it counts less after it."""
+        kept = _KEPT * self._settings.shortlist
+        self.scores = _faded(self.scores, self._settings.decay, {}, kept)
+        self.fresh = _faded(self.fresh, self._settings.fresh_decay, {}, kept)
 
     def best(self, view: CatalogueView, works: Sequence[str] = ()) -> list[int]:
         """Track numbers to look at now: the best references, the next in turn, and those of ``works`` (already open).
@@ -77,22 +84,43 @@ class Shortlist:
         if len(view.tracks) <= look:
             return list(range(len(view.tracks)))
         ranked = self.ranked(view)
-        always, others = ranked[: look // 2], ranked[look // 2 :]
+        in_turn = max(1, look // _IN_TURN)
+        always, others = ranked[: look - in_turn], ranked[look - in_turn :]
         turn = look - len(always)
         first = self._turn * turn % max(1, len(others))
         chosen = dict.fromkeys(always + (others + others)[first : first + min(turn, len(others))])
         self._turn = self._turn + 1 if first + turn < len(others) else 0
+        return list(chosen | dict.fromkeys(self._kept_in_view(view, works)))
+
+    def leading(self, view: CatalogueView, works: Sequence[str] = ()) -> list[int]:
+        """Track numbers that the whole history is worth: the nearest, without those that take turns."""
+        if len(view.tracks) <= self._settings.leading:
+            return list(range(len(view.tracks)))
+        nearest = self.ranked(view)[: self._settings.leading]
+        return list(dict.fromkeys(nearest + self._kept_in_view(view, works)))
+
+    def _kept_in_view(self, view: CatalogueView, works: Sequence[str]) -> list[int]:
+        """Tracks that aligned lately and those of ``works``."""
         held = [view.track_number(reference) for reference in self._held]
-        chosen |= dict.fromkeys(number for number in held if number is not None)
-        for work in works:
-            chosen |= dict.fromkeys(view.tracks_of_work(work))
-        return list(chosen)
+        return [n for n in held if n is not None] + [n for work in works for n in view.tracks_of_work(work)]
 
     def ranked(self, view: CatalogueView) -> list[int]:
-        """Track numbers of the whole list, likeliest first."""
-        by_score = sorted(self.scores.items(), key=lambda item: (-item[1], item[0]))
-        numbers = [view.track_number(key) for key, _ in by_score[: self._settings.shortlist]]
+        """Track numbers of the whole list: of three, two by the fresh score and one by the lasting one."""
+        fresh, lasting = _ordered(self.fresh), _ordered(self.scores)
+        both: dict[str, None] = {}
+        for place in range(max(len(fresh), len(lasting))):
+            both |= dict.fromkeys(fresh[2 * place : 2 * place + 2] + lasting[place : place + 1])
+        numbers = [view.track_number(key) for key in list(both)[: self._settings.shortlist]]
         return [number for number in numbers if number is not None]
+
+    def near(self, view: CatalogueView) -> dict[str, float]:
+        """How near each work's windows are to the newest ones: the fresh score of its best reference, best first."""
+        best: dict[str, float] = {}
+        for reference in _ordered(self.fresh):
+            number = view.track_number(reference)
+            if number is not None:
+                best.setdefault(view.tracks[number].work_id, self.fresh[reference])
+        return best
 
     def note(self, candidates: Sequence[Candidate]) -> None:
         """Remember what the second opinion spoke for: it is asked about that again at the next decision."""
@@ -130,6 +158,7 @@ class Shortlist:
         """The state as a JSON object."""
         return {
             "scores": self.scores,
+            "fresh": self.fresh,
             "recent": base64.b64encode(self._recent.astype("<f2").tobytes()).decode("ascii"),
             "windows": len(self._recent),
             "held": self._held,
@@ -139,9 +168,23 @@ class Shortlist:
     def restore(self, state: dict[str, Any]) -> None:
         """Inverse of `save`."""
         self.scores = {str(key): float(value) for key, value in state["scores"].items()}
+        self.fresh = {str(key): float(value) for key, value in state["fresh"].items()}
         recent = np.frombuffer(base64.b64decode(state["recent"]), dtype="<f2").astype(np.float32)
         self._recent = recent.reshape(state["windows"], -1) if state["windows"] else np.zeros((0, 0), np.float32)
         self._held, self._turn = [str(key) for key in state["held"]], int(state["turn"])
+
+
+def _ordered(scores: Mapping[str, float]) -> list[str]:
+    """Reference ids, highest score first."""
+    return [key for key, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _faded(scores: Mapping[str, float], decay: float, added: Mapping[str, float], kept: int) -> dict[str, float]:
+    """Scores that have decayed for a step, with those of the step; only the ``kept`` highest."""
+    total = {key: value * decay for key, value in scores.items()}
+    for reference, score in added.items():
+        total[reference] = total.get(reference, 0.0) + score
+    return {key: total[key] for key in _ordered(total)[:kept]}
 
 
 def _in_line(here_s: Floats, there_s: Floats) -> int:
