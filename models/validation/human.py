@@ -18,7 +18,7 @@ from models.validation.pairs import Pair, choose, lone_part
 from models.validation.perform import Part, draw_player, notes_of
 
 COLUMNS = (
-    "path", "work_id", "role", "set", "split", "half", "soundfont", "collection", "score", "seconds", "semitones",
+    "path", "work_id", "role", "set", "kind", "split", "half", "soundfont", "collection", "score", "seconds", "semitones",
     "tempo_ratio", "agreement", "tune_db",
 )  # fmt: skip
 _BATCH = 80
@@ -123,6 +123,7 @@ def rows(items: Sequence[Item], split_of: dict[str, str], seed: int) -> Iterator
             "work_id": item.entry.work_id,
             "role": item.role,
             "set": "human",
+            "kind": item.entry.collection if item.role == "query" else "",
             "split": split_of[item.entry.path],
             "half": half_of.get(item.entry.work_id, ""),
             "soundfont": item.soundfont.name,
