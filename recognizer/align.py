@@ -236,7 +236,7 @@ def _weighed(queries: Floats, reference: Floats, settings: AlignSettings, room: 
         )
         here, there, have = there, here, 2 * have
     rows, columns = n - have + 1, m - have + 1
-    result = there.reshape(-1)[: 2 * count * rows * columns].reshape(2 * count, rows, columns)
+    result: Floats = there.reshape(-1)[: 2 * count * rows * columns].reshape(2 * count, rows, columns)
     result[:] = here[..., :rows, :columns].reshape(result.shape)
     _weigh(result, settings)
     return result

@@ -39,7 +39,7 @@ class BeliefSettings:
 
     stay_s: float = 60.0
     enter: float = 0.5
-    temper_per_s: float = 0.25
+    temper_per_s: float = 0.5
     chance: float = 0.25
     unheard: float = 0.03
     talk_over: float = 0.7

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recognizer.belief import BeliefSettings
 from recognizer.errors import UsageError
 from recognizer.matcher import MatcherSettings
 from recognizer.tracker import TrackerSettings
@@ -33,8 +32,8 @@ class Profile:
     matcher: MatcherSettings = MatcherSettings()
     history_s: float = 40.0
     recent_s: float = 14.0
-    least_music_s: float = 10.0
-    decide_every_steps: int = 2
+    least_music_s: float = 8.0
+    decide_every_steps: int = 1
     bridge_gap_s: float = 8.0
 
 
@@ -42,9 +41,8 @@ PROFILES = {
     "monitoring": Profile("monitoring", TrackerSettings()),
     "kiosk": Profile(
         "kiosk",
-        TrackerSettings(open_belief=0.4, open_confidence=0.5, belief=BeliefSettings(temper_per_s=0.5)),
+        TrackerSettings(open_belief=0.5, open_confidence=0.75),
         least_music_s=6.0,
-        decide_every_steps=1,
     ),
 }
 

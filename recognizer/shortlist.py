@@ -23,7 +23,7 @@ from recognizer.step import Floats
 _TEMPO_RATIOS = np.linspace(0.6, 1.6, 11)
 _OFF_LINE_S = 6.0  # a hit this near to a line of time lies on it
 _RECENT_STEPS = 15  # half a minute of windows that a line of time is sought in
-_SIMILARITY_STEPS = 10
+_SIMILARITY_STEPS = 2  # more of them still hold what was played before
 _IN_TURN = 2  # of so many looked at, one has to wait for its turn
 _KEPT = 4  # times the length of the list, in references whose score is remembered
 _HELD = 3  # references looked at again because they aligned
@@ -143,7 +143,7 @@ class Shortlist:
             Windows of the last half minute whose nearest windows of the reference lie on one line of time,
             t_ref = a · t_feed + b with a from 0.6 to 1.6.
         similarity : float
-            Mean, over the last windows, of the best cosine with the reference's, less what is usual for it.
+            Mean, over the last two windows, of the best cosine with the reference's, less what is usual for it.
         """
         first, end = np.searchsorted(view.vector_track, [track, track + 1]).tolist()
         if first == end or self._recent.shape[1] != view.vectors.shape[1]:

@@ -37,8 +37,9 @@ class TrackerSettings:
         From here on a work counts as being gathered evidence for.
     recent_s : float
         A work counts as heard now when its path ends no longer ago than this.
-    close_after_s : float
-        Unheard for so long, a detection closes.
+    close_after_s, quiet_after_s : float
+        Unheard for so long, a detection closes: while music plays (it may be a part that the reference lacks), and
+        while none does.
     retract_within_s : float
         A detection overtaken within this time of its opening was a mistake.
     update_every_s : float
@@ -48,11 +49,12 @@ class TrackerSettings:
     """
 
     open_belief: float = 0.7
-    open_confidence: float = 0.65
-    keep_confidence: float = 0.3
+    open_confidence: float = 0.85
+    keep_confidence: float = 0.1
     maybe_belief: float = 0.2
     recent_s: float = 7.0
-    close_after_s: float = 10.0
+    close_after_s: float = 30.0
+    quiet_after_s: float = 15.0
     retract_within_s: float = 20.0
     update_every_s: float = 6.0
     belief: BeliefSettings = BeliefSettings()
@@ -125,7 +127,7 @@ class Tracker:
         self._belief.update(min(seconds, _LONGEST_S), music, {work: c.confidence for work, c in best.items()})
         changes: list[Change] = []
         for work in list(self._open):
-            changes += self._refresh(now, work, best.get(work))
+            changes += self._refresh(now, work, best.get(work), music)
         changes += self._consider(now, best)
         return changes
 
@@ -134,12 +136,13 @@ class Tracker:
         self._belief, self._decided = Belief(self._settings.belief), now
         return [self._close(work, min(now, held.last_heard), reason) for work, held in list(self._open.items())]
 
-    def _refresh(self, now: int, work: str, candidate: Candidate | None) -> list[Change]:
+    def _refresh(self, now: int, work: str, candidate: Candidate | None, music: bool) -> list[Change]:
         held, settings = self._open[work], self._settings
         if candidate is None or candidate.confidence < settings.keep_confidence:
             unheard = now - held.last_heard
             believed = self._belief.works.get(work, 0.0) >= settings.keep_confidence
-            if unheard > self._samples(settings.close_after_s * (_PATIENCE if believed else 1)):
+            wait_s = settings.close_after_s if music else settings.quiet_after_s
+            if unheard > self._samples(wait_s * (_PATIENCE if believed else 1)):
                 return [self._close(work, held.last_heard, "no_longer_heard")]
             return []
         held.last_heard = max(held.last_heard, candidate.heard_to)

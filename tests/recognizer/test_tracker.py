@@ -60,7 +60,7 @@ def test_opens_after_confirmations_updates_and_closes_with_a_reason() -> None:
     tracker = make()
     changes = play(tracker, "a", 0, 60)
     assert kinds(changes)[0] == OPENED and set(kinds(changes)[1:]) == {UPDATED}
-    changes += play(tracker, None, 60, 90)
+    changes += play(tracker, None, 60, 100)
     kind, last = changes[-1]
     assert kind == CLOSED and last.close_reason == "no_longer_heard"
     assert last.start_sample == 0 and last.end_sample == 60 * RATE
@@ -119,9 +119,9 @@ def test_a_mistake_overtaken_soon_is_retracted() -> None:
 
 def test_a_song_that_stops_and_resumes_is_heard_twice_without_overlap() -> None:
     tracker = make()
-    changes = play(tracker, "a", 0, 40) + play(tracker, None, 44, 70)
+    changes = play(tracker, "a", 0, 40) + play(tracker, None, 44, 80)
     # The history still holds the first time: its path reaches back into what is over.
-    for now in range(74 * RATE, 100 * RATE, 4 * RATE):
+    for now in range(84 * RATE, 110 * RATE, 4 * RATE):
         changes += tracker.update(now, [candidate("a", now, heard_from=30 * RATE)])
     first, second = (d for kind, d in changes if kind == OPENED)
     (closed,) = (d for kind, d in changes if kind == CLOSED)
