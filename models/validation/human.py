@@ -18,8 +18,8 @@ from models.validation.pairs import Pair, choose, lone_part
 from models.validation.perform import Part, draw_player, notes_of
 
 COLUMNS = (
-    "path", "work_id", "role", "set", "kind", "split", "half", "soundfont", "collection", "score", "seconds", "semitones",
-    "tempo_ratio", "agreement", "tune_db",
+    "path", "work_id", "role", "set", "kind", "split", "half", "soundfont", "collection", "score", "seconds",
+    "semitones", "tempo_ratio", "agreement", "tune_db",
 )  # fmt: skip
 _BATCH = 80
 _TUNE_DB = (-3.0, 6.0)
