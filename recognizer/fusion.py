@@ -17,7 +17,7 @@ from recognizer.calibration import FEATURES
 from recognizer.matcher import Candidate
 
 # Without a calibration: a logistic of the long strength, set by hand on the untrained baseline; not a probability.
-_SLOPE, _MIDPOINT = 3.0, 4.0
+_SLOPE, _MIDPOINT = 3.0, 3.6
 _MOST_LEAD = 4.0
 
 

@@ -41,7 +41,7 @@ PROFILES = {
     "monitoring": Profile("monitoring", TrackerSettings()),
     "kiosk": Profile(
         "kiosk",
-        TrackerSettings(open_belief=0.5, open_confidence=0.75),
+        TrackerSettings(open_belief=0.5, open_confidence=0.7),
         least_music_s=6.0,
     ),
 }

@@ -49,7 +49,7 @@ class TrackerSettings:
     """
 
     open_belief: float = 0.7
-    open_confidence: float = 0.85
+    open_confidence: float = 0.8
     keep_confidence: float = 0.1
     maybe_belief: float = 0.2
     recent_s: float = 7.0
