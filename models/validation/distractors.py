@@ -44,7 +44,7 @@ COLUMNS = ("path", "package", "version", "licence", "seconds", "sha256")
 _AUDIO = {".ogg", ".oga", ".opus", ".mp3", ".flac", ".m4a", ".wav"}
 _ARCHIVES = {".pk3", ".pk4", ".dpk", ".zip", ".love"}
 _EFFECTS = re.compile(r"^(sounds?|sfx|effects?|voices?|ambient|speech|fx|units|snd)$", re.IGNORECASE)
-_MUSIC = re.compile(r"music|songs?|soundtrack|musik|cdtracks|bgm|ost$|themes?$", re.IGNORECASE)
+_MUSIC = re.compile(r"music|songs?|soundtrack|musik|cdtracks|bgm|ringtones|ost$|themes?$", re.IGNORECASE)
 _LICENCE = re.compile(r"^License: *(.+)$", re.MULTILINE)
 
 
@@ -94,9 +94,9 @@ def fetch(package: str, out: Path) -> Path:
 
 
 def _run(command: list[str], folder: Path, failure: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no message"]
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ValidationError(f"{failure} ({said[-1]}); check the package sources of this machine")
 
 
@@ -164,7 +164,7 @@ def licences(folder: Path) -> str:
 def duration_s(path: Path) -> float:
     """Length of an audio file by its headers; 0 when it has none or is not audio."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.audio:
                 return 0.0
             stream = container.streams.audio[0]

@@ -81,6 +81,14 @@ def test_music_is_listed_once_with_its_licence(tmp_path: Path) -> None:
     assert (tmp_path / "distractors.csv").read_text().splitlines()[1].startswith("p/usr/share/game/music/again.wav,p,")
 
 
+def test_a_title_in_another_encoding_is_no_obstacle(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", np.zeros(3 * RATE_HZ, np.int16))
+    title = b"LIST" + (18).to_bytes(4, "little") + b"INFOINAM" + (6).to_bytes(4, "little") + b"caf\xa9\xe9\0"
+    data = (tmp_path / "a.wav").read_bytes() + title
+    (tmp_path / "a.wav").write_bytes(data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:])
+    assert distractors.duration_s(tmp_path / "a.wav") == pytest.approx(3.0)
+
+
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is missing: not a Debian system")
 def test_a_package_is_unpacked_and_stripped(tmp_path: Path) -> None:
     source = tmp_path / "source"
