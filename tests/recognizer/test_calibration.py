@@ -15,7 +15,7 @@ from recognizer.errors import ModelError
 from recognizer.fusion import gather, weighed
 from recognizer.matcher import Candidate
 from recognizer.onnx_guard import refuse_external_data
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path
 
 RATE = 1000
 
@@ -47,11 +47,11 @@ def candidate(work: str, strength: float, heard_s: tuple[float, float] = (0, 20)
 
 
 def test_a_calibration_is_read_and_changes_no_identity(tmp_path: Path) -> None:
-    plain = default_model_path().read_bytes()
+    plain = baseline_model_path().read_bytes()
     path, again = tmp_path / "calibrated.onnx", tmp_path / "again.onnx"
     path.write_bytes(appended(plain, numbers()))
     refuse_external_data(path.read_bytes())
-    before, after = Embedder(default_model_path()), Embedder(path)
+    before, after = Embedder(baseline_model_path()), Embedder(path)
     assert after.contract.calibration == numbers() and before.contract.calibration == {}
     assert after.model_id == before.model_id
     again.write_bytes(appended(path.read_bytes(), numbers(bias=1.0)))
@@ -90,7 +90,7 @@ def test_a_calibration_that_lacks_a_number_or_is_none_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", "[" * 5000, '{"bias": NaN}', json.dumps({"bias": 1}), "x" * 20_000])
 def test_a_hostile_calibration_in_a_file_is_refused(tmp_path: Path, text: str) -> None:
-    good = appended(default_model_path().read_bytes(), numbers())
+    good = appended(baseline_model_path().read_bytes(), numbers())
     plain, _ = split(good)
     key, value = METADATA_KEY.encode(), text.encode()
     body = b"\x0a" + bytes([len(key)]) + key + b"\x12" + _varint(len(value)) + value

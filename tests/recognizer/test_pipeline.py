@@ -15,7 +15,7 @@ from recognizer.embedder import Embedder
 from recognizer.events import CLOSED, GAP, OPENED, STATE_CHANGED, Event, FeedClock
 from recognizer.pipeline import FeedLine
 from recognizer.reference import analyse
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path
 from recognizer.search import search
 from recognizer.timeline import AudioChunk, Pcm16, SourceEnd, SourceGap, SourceItem, SourceState, StreamState
 from tests.audio_samples import tune
@@ -35,7 +35,7 @@ def silence(seconds: float) -> Pcm16:
 
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
-    return Embedder(default_model_path())
+    return Embedder(baseline_model_path())
 
 
 @pytest.fixture(scope="module")

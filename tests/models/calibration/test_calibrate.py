@@ -20,7 +20,7 @@ from recognizer.errors import UsageError
 from recognizer.fusion import Evidence, weighed
 from recognizer.profiles import profile
 from recognizer.reference import analyse
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path
 from tests.audio_samples import tune, write_audio
 from tests.recognizer.test_calibration import candidate
 
@@ -29,7 +29,7 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
-    return Embedder(default_model_path())
+    return Embedder(baseline_model_path())
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +85,12 @@ def test_the_model_is_calibrated_from_kept_evidence_and_says_so(
 ) -> None:
     kept, out, picture = tmp_path / "kept.npz", tmp_path / "out.onnx", tmp_path / "reliability.png"
     evidence_file(kept)
-    given = [str(default_model_path()), "--streams", str(truth), "--catalogue", str(catalogue), "--out", str(out)]
+    given = [str(baseline_model_path()), "--streams", str(truth), "--catalogue", str(catalogue), "--out", str(out)]
     assert main([*given, "--evidence", str(kept), "--picture", str(picture)]) == 0
     said = capsys.readouterr().out
     assert "ECE 0.0" in said and "leading candidates" in said
     assert picture.read_bytes()[:4] == b"\x89PNG"
-    calibrated, plain = Embedder(out), Embedder(default_model_path())
+    calibrated, plain = Embedder(out), Embedder(baseline_model_path())
     assert calibrated.model_id == plain.model_id
     numbers = dict(calibrated.contract.calibration)
     assert replace(calibrated.contract, calibration={}) == plain.contract
@@ -104,7 +104,7 @@ def test_too_little_truth_is_refused(
     catalogue: Path, truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.onnx"
-    given = [str(default_model_path()), "--streams", str(truth), "--catalogue", str(catalogue), "--out", str(out)]
+    given = [str(baseline_model_path()), "--streams", str(truth), "--catalogue", str(catalogue), "--out", str(out)]
     assert main(given) == 2 and not out.exists()
     assert "longer programmes" in capsys.readouterr().err
 
