@@ -29,7 +29,7 @@ def identify(
 
     Reads as fast as it can. Without --json, prints what was heard as one line per detection:
 
-        0:12–0:51  Greensleeves  [+3 semitones, tempo ×1.06, from 0:04 of the reference, confidence 0.97]
+        0:12–0:51  Yesterday  [+3 semitones, tempo ×1.06, from 0:04 of the reference, confidence 0.97]
 
     With --json, prints every event (opened, updated, closed, retracted, states and gaps) as JSON Lines; positions
     count from the start of each file. Exit code 1 when a file could not be read; the others are read all the same.

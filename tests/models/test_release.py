@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from models.baseline.golden import golden_step
 from models.release import main
 from recognizer.embedder import Embedder
-from recognizer.released import baseline_model_path
+from recognizer.released import baseline_model_path, default_model_path
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def test_a_release_is_found_by_its_identity_and_reproduces_its_golden_outputs(tmp_path: Path) -> None:
@@ -29,6 +32,21 @@ def test_a_release_is_found_by_its_identity_and_reproduces_its_golden_outputs(tm
     with np.load(golden / f"{embedder.contract.name}.npz") as kept:
         output = embedder.run([golden_step(kept["pcm"], kept["past"])])[0]
         np.testing.assert_allclose(output.embedding, kept["embedding"], atol=1e-5)
+
+
+RELEASED = sorted(default_model_path().parent.glob("*.onnx"))
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
+def test_every_released_model_has_a_card_and_reproduces_its_golden_outputs(path: Path) -> None:
+    embedder = Embedder(path)
+    digest = embedder.model_id.removeprefix("sha256:")
+    assert path.stem == f"{embedder.contract.name}-{digest[:8]}"
+    assert digest in path.with_suffix(".md").read_text()
+    with np.load(GOLDEN / f"{embedder.contract.name}.npz") as kept:
+        output = embedder.run([golden_step(kept["pcm"], kept["past"])])[0]
+        for name in ("features", "pitch", "embedding"):
+            np.testing.assert_allclose(getattr(output, name), kept[name], atol=2e-3)
 
 
 def test_a_release_that_is_not_the_default_leaves_the_default_alone(tmp_path: Path) -> None:

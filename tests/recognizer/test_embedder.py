@@ -16,7 +16,7 @@ from recognizer.contract import METADATA_KEY
 from recognizer.embedder import MAX_BATCH, MAX_MODEL_BYTES, Embedder
 from recognizer.errors import ModelError
 from recognizer.onnx_guard import refuse_external_data
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path, default_model_path
 from recognizer.step import Floats, StepInput
 
 Edit = Callable[[onnx.ModelProto], None]
@@ -24,12 +24,12 @@ Edit = Callable[[onnx.ModelProto], None]
 
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
-    return Embedder(default_model_path())
+    return Embedder(baseline_model_path())
 
 
 def edited(tmp_path: Path, edit: Edit) -> Path:
-    """A copy of the released model after one change."""
-    model = onnx.load(str(default_model_path()))
+    """A copy of the baseline model after one change."""
+    model = onnx.load(str(baseline_model_path()))
     edit(model)
     path = tmp_path / "edited.onnx"
     path.write_bytes(model.SerializeToString())
@@ -54,7 +54,7 @@ def steps(embedder: Embedder, count: int, seed: int = 0) -> list[StepInput]:
 
 
 def test_identity_is_the_hash_of_the_file(embedder: Embedder) -> None:
-    digest = hashlib.sha256(default_model_path().read_bytes()).hexdigest()
+    digest = hashlib.sha256(baseline_model_path().read_bytes()).hexdigest()
     assert embedder.model_id == f"sha256:{digest}"
 
 
@@ -66,6 +66,17 @@ def test_a_batch_equals_its_single_runs(embedder: Embedder, count: int) -> None:
         np.testing.assert_allclose(together.features, alone.features, rtol=0, atol=1e-6)
         np.testing.assert_allclose(together.pitch, alone.pitch, rtol=0, atol=1e-6)
         np.testing.assert_allclose(together.embedding, alone.embedding, rtol=0, atol=1e-6)
+
+
+def test_a_batch_of_the_trained_network_equals_its_single_runs_to_rounding() -> None:
+    # Its convolutions are summed in another order for another batch.
+    trained = Embedder(default_model_path())
+    feeds = steps(trained, 5)
+    for together, feed in zip(trained.run(feeds), feeds, strict=True):
+        alone = trained.run([feed])[0]
+        np.testing.assert_allclose(together.features, alone.features, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(together.pitch, alone.pitch, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(together.embedding, alone.embedding, rtol=0, atol=1e-5)
 
 
 def test_a_silent_or_broken_neighbour_changes_nothing(embedder: Embedder) -> None:
@@ -231,7 +242,7 @@ def test_junk_is_refused(tmp_path: Path, junk: bytes) -> None:
 
 @pytest.mark.parametrize("kept", [0.001, 0.3, 0.9, 0.9999])
 def test_a_truncated_model_is_refused(tmp_path: Path, kept: float) -> None:
-    blob = default_model_path().read_bytes()
+    blob = baseline_model_path().read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(blob[: int(len(blob) * kept)])
     with pytest.raises(ModelError, match="cut.onnx: "):
