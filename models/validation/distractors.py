@@ -40,6 +40,8 @@ PACKAGES = (
     "freedink-data", "7kaa-data",
 )  # fmt: skip
 SHORTEST_S = 20.0
+SHORTEST_AMONG_EFFECTS_S = 60.0
+_FEWEST_BYTES_A_SECOND = 3000
 COLUMNS = ("path", "package", "version", "licence", "seconds", "sha256")
 _AUDIO = {".ogg", ".oga", ".opus", ".mp3", ".flac", ".m4a", ".wav"}
 _ARCHIVES = {".pk3", ".pk4", ".dpk", ".zip", ".love"}
@@ -122,15 +124,13 @@ def _strip(folder: Path) -> None:
 
 
 def recordings(package: str, out: Path) -> Iterator[Recording]:
-    """Music of an unpacked package: audio of 20 s and more that does not lie among sound effects."""
+    """Music of an unpacked package: audio of 20 s and more, among sound effects of a minute and more."""
     folder = out / package
     version = folder / "VERSION"
     licence = licences(folder)
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _AUDIO and p.is_file()):
-        if not is_music(path.relative_to(folder)):
-            continue
-        seconds = duration_s(path)
-        if seconds < SHORTEST_S:
+        shortest_s = SHORTEST_S if is_music(path.relative_to(folder)) else SHORTEST_AMONG_EFFECTS_S
+        if path.stat().st_size < shortest_s * _FEWEST_BYTES_A_SECOND or (seconds := duration_s(path)) < shortest_s:
             continue
         yield Recording(
             path=str(path.relative_to(out)),

@@ -64,6 +64,7 @@ def package(folder: Path) -> None:
     write_wav(folder / "usr/share/game/music/short.wav", tone[: 5 * RATE_HZ])
     write_wav(folder / "usr/share/game/music/Our_s.wav", tone[1:])
     write_wav(folder / "usr/share/game/sounds/rain.wav", tone)
+    write_wav(folder / "usr/share/game/sounds/title.wav", np.tile(tone, 3))
     (folder / "usr/share/game/music/broken.ogg").write_bytes(b"OggS" + b"\0" * 400)
     (folder / "usr/share/doc/p").mkdir(parents=True)
     (folder / "usr/share/doc/p/copyright").write_text("Files: *\nLicense: CC0-1.0\n\nFiles: b\nLicense: GPL-2+\n")
@@ -74,10 +75,10 @@ def test_music_is_listed_once_with_its_licence(tmp_path: Path) -> None:
     said: list[str] = []
     left_out = frozenset({"p/our-s"})
     kept = collect(("p",), tmp_path, left_out, said.append)
-    assert [Path(r.path).name for r in kept] == ["again.wav"]
+    assert [Path(r.path).name for r in kept] == ["again.wav", "title.wav"]
     assert kept[0].licence == "CC0-1.0; GPL-2+"
     assert kept[0].seconds == 25.0
-    assert "1 of 3 recordings kept" in said[0]
+    assert "2 of 4 recordings kept" in said[0]
     assert (tmp_path / "distractors.csv").read_text().splitlines()[1].startswith("p/usr/share/game/music/again.wav,p,")
 
 
@@ -107,7 +108,7 @@ def test_a_package_is_unpacked_and_stripped(tmp_path: Path) -> None:
     folder = distractors.fetch("p", out)
     assert not list(folder.rglob("*.png")) + list(folder.rglob("link.wav")) + list(folder.rglob("*.pk3"))
     found = {Path(r.path).name: r for r in recordings("p", out)}
-    assert set(found) == {"theme.wav", "again.wav", "Our_s.wav", "inside.wav"}
+    assert set(found) == {"theme.wav", "again.wav", "Our_s.wav", "inside.wav", "title.wav"}
     assert found["theme.wav"].version == "1.2-3"
     assert not list(tmp_path.glob("escaped.wav")) + list(out.glob("escaped.wav"))
     assert not list((out / ".debs").iterdir())
