@@ -1,4 +1,4 @@
-"""Distractors that are a version of a query's work, and so none: recordings of the re-arranged themes' own games.
+"""What is no distractor: versions of a query's work (the re-arranged themes' own games, a classical piece) and noise.
 
 Each is a package and a file name: no folder, no suffix, lower case, hyphens for all between letters and digits.
 Found by package and title, the rest by `models.validation.twins` and a look at what it puts first.
@@ -7,7 +7,7 @@ Found by package and title, the rest by `models.validation.twins` and a look at 
 import re
 from pathlib import Path
 
-LEFT_OUT = frozenset(
+_VERSIONS = frozenset(
     {
         "colobot-common-sounds/music010",
         "colobot-common-sounds/music011",
@@ -34,8 +34,31 @@ LEFT_OUT = frozenset(
         "supertuxkart-data/ravenbridge-mansion-fast",
         "supertuxkart-data/thegreatfair",
         "supertuxkart-data/thegreatfair-fast",
+        "unknown-horizons/peer-gynt-suite-no-1-op-46-i-morning",
     }
 )
+_NO_MUSIC = frozenset(
+    {
+        "btanks-data/city",
+        "btanks-data/country",
+        "btanks-data/forest",
+        "btanks-data/horror",
+        "endless-sky-data/machinery",
+        "flare-game/anvil-loop",
+        "flare-game/cave-wind-loop",
+        "flare-game/rain",
+        "flare-game/wind-ambient",
+        "flare-game/wind-loop",
+        "lugaru-data/desertambient",
+        "lugaru-data/wind",
+        "megaglest-data/night",
+        "scorched3d-data/cheeringloop",
+        "supertuxkart-data/sara-airport-pa",
+        "supertuxkart-data/static-radio",
+        "unknown-horizons/chapel",
+    }
+)
+LEFT_OUT = _VERSIONS | _NO_MUSIC
 
 
 def title(package: str, path: str) -> str:
