@@ -24,7 +24,7 @@ from recognizer.decode import decode
 from recognizer.embedder import Embedder
 from recognizer.errors import RecognizerError, UsageError
 from recognizer.reference import analyse
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path
 from recognizer.step import Floats
 
 
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         recordings = read_recordings(options.data)
-        embedder = Embedder(options.model or default_model_path())
+        embedder = Embedder(options.model or baseline_model_path())
         results = retrieve(recordings, embed_all(options.data, recordings, embedder))
     except RecognizerError as error:
         print(error, file=sys.stderr)

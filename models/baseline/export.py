@@ -20,7 +20,8 @@ def export(folder: Path, golden: Path | None = None) -> Path:
     Parameters
     ----------
     folder : Path
-        Gets ``<name>-<first 8 of the SHA-256>.onnx``, the ``.md`` card beside it, and ``default.txt`` naming the model.
+        Gets ``<name>-<first 8 of the SHA-256>.onnx``, the ``.md`` card beside it, and
+        ``default.txt`` naming the model unless that names another one.
     golden : Path, optional
         Folder for ``<name>.npz``: an input and what the model makes of it here.
 
@@ -40,7 +41,9 @@ def export(folder: Path, golden: Path | None = None) -> Path:
     path.write_bytes(blob)
     card = write_card(path.name, sha256, len(blob), contract(), read_figures())
     path.with_suffix(".md").write_text(card, encoding="utf-8")
-    (folder / "default.txt").write_text(path.name + "\n", encoding="utf-8")
+    default = folder / "default.txt"
+    if not default.exists() or default.read_text(encoding="utf-8").startswith(f"{NAME}-"):
+        default.write_text(path.name + "\n", encoding="utf-8")
     if golden is not None:
         write_golden(path, golden / f"{NAME}.npz")
     return path

@@ -16,10 +16,12 @@ import pytest
 
 from indexer.evaluation import lists, plots
 from recognizer.errors import UsageError
+from recognizer.released import baseline_model_path
 from tests.audio_samples import write_tune
 from tests.indexer.helpers import Indexer
 
 RATE_HZ = 16_000
+MODEL = baseline_model_path()  # quick, and what these made-up tunes need
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,14 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluate(indexer: Indexer, music: Path) -> Any:
     def run(*arguments: object, manifest: Path | None = None) -> Any:
         return indexer(
-            "evaluate", manifest or music / "recordings.csv", "--jobs", 1, "--cache", music / "cache", *arguments
+            "evaluate",
+            manifest or music / "recordings.csv",
+            "--jobs",
+            1,
+            "--cache",
+            music / "cache",
+            *(() if "--model" in arguments else ("--model", MODEL)),
+            *arguments,
         )
 
     return run
@@ -181,7 +190,7 @@ def test_pairs_as_covers80_lists_them(music: Path, tmp_path: Path, indexer: Inde
         (tmp_path / name).write_text("".join(f"{first}{n}\n" for n in range(3)))  # without their ending
     done = indexer(
         "evaluate", "--pairs", tmp_path / "list1.txt", tmp_path / "list2.txt", "--root", music, "--cache",
-        music / "cache", "--jobs", 1, "--no-baselines", "--json",
+        music / "cache", "--jobs", 1, "--model", MODEL, "--no-baselines", "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
     fused = by_key(done.lines[0]["results"])["pairs", "all", "v0-2dftm fused"]
@@ -212,7 +221,7 @@ def test_a_run_that_is_ended_goes_on_where_it_stopped(music: Path, tmp_path: Pat
     cache = tmp_path / "cache"
     command = [
         sys.executable, "-m", "indexer.cli", "evaluate", str(music / "recordings.csv"), "--jobs", "1", "--cache",
-        str(cache), "--align-budget", "0", "--json",
+        str(cache), "--model", str(MODEL), "--align-budget", "0", "--json",
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as first:
         deadline_s = time.monotonic() + 60
@@ -241,7 +250,8 @@ def test_mirex_distances(indexer: Indexer, music: Path, tmp_path: Path) -> None:
     (tmp_path / "queries.txt").write_text(f"{music / 'cover0.wav'}\n{music / 'cover1.wav'}\n")
     output = tmp_path / "distances.txt"
     done = indexer(
-        "mirex", tmp_path / "collection.txt", tmp_path / "queries.txt", music / "cache", output, "--jobs", 1
+        "mirex", tmp_path / "collection.txt", tmp_path / "queries.txt", music / "cache", output, "--jobs", 1,
+        "--model", MODEL,
     )  # fmt: skip
     assert done.code == 0, done.err
     lines = [line.split("\t") for line in output.read_text().splitlines()]

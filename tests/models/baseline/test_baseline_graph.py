@@ -9,7 +9,7 @@ import pytest
 from models.baseline.embedding import kept_frequencies
 from recognizer.contract import ModelContract
 from recognizer.embedder import Embedder
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path
 from recognizer.step import StepInput, StepOutput
 
 Audio = npt.NDArray[np.float32]
@@ -18,7 +18,7 @@ TUNE = (0, 4, 7, 12, 11, 7, 9, 5, 2, 7, 4, 0, -1, 2, 5, 4, 7, 9, 12, 0)
 
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
-    return Embedder(default_model_path())
+    return Embedder(baseline_model_path())
 
 
 def window_samples(contract: ModelContract) -> int:

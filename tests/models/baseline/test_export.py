@@ -18,7 +18,7 @@ from models.baseline.golden import golden_input, golden_step
 from models.baseline.model import NAME, contract
 from recognizer.contract import METADATA_KEY, ModelContract
 from recognizer.embedder import Embedder
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path
 
 GOLDEN = Path(__file__).parents[2] / "golden" / f"{NAME}.npz"
 
@@ -36,7 +36,7 @@ def test_exporting_twice_gives_the_same_bytes_and_keeps_one_file(tmp_path: Path)
 
 def test_the_released_file_is_the_export_of_these_sources(tmp_path: Path) -> None:
     """Weights may differ in the last bit between math libraries; names, shapes and the contract may not."""
-    ours, released = onnx.load(str(export(tmp_path))), onnx.load(str(default_model_path()))
+    ours, released = onnx.load(str(export(tmp_path))), onnx.load(str(baseline_model_path()))
     assert [node.SerializeToString() for node in ours.graph.node] == [
         node.SerializeToString() for node in released.graph.node
     ]
@@ -48,7 +48,7 @@ def test_the_released_file_is_the_export_of_these_sources(tmp_path: Path) -> Non
 
 
 def test_file_name_and_card_carry_the_hash_of_the_file() -> None:
-    path = default_model_path()
+    path = baseline_model_path()
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     assert path.name == f"{NAME}-{sha256[:8]}.onnx"
     card = path.with_suffix(".md").read_text(encoding="utf-8")
@@ -60,12 +60,12 @@ def test_file_name_and_card_carry_the_hash_of_the_file() -> None:
 
 
 def test_size_and_cost_stay_within_their_limits() -> None:
-    assert default_model_path().stat().st_size < 12 * 1024 * 1024
+    assert baseline_model_path().stat().st_size < 12 * 1024 * 1024
     assert gflop_per_second() <= 0.03
 
 
 def test_golden_output() -> None:
-    embedder = Embedder(default_model_path())
+    embedder = Embedder(baseline_model_path())
     with np.load(GOLDEN, allow_pickle=False) as golden:
         pcm, past = golden_input(embedder.contract)
         # libm may round a sample of the input differently; the stored one is the reference.
