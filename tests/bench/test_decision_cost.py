@@ -7,11 +7,12 @@ against a change that makes decisions several times dearer; the aim is a fifth o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from recognizer.align import align_prepared, prepared
 from recognizer.catalogue import CatalogueView
@@ -29,6 +30,13 @@ from tests.recognizer.songbook import FPS, chords, songbook, windows
 
 WORKS, SONG_S, DIMENSION, STEPS = 2000, 240, 128, 40
 CONTRACT = replace(MADE_UP, dimension=DIMENSION)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in the programs: a second thread would make small matrix products many times dearer."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def best_ms(run: Callable[[], object], rounds: int = 7) -> float:

@@ -18,7 +18,7 @@ from recognizer.catalogue import Catalogue
 from recognizer.embedder import Embedder
 from recognizer.events import CLOSED, OPENED, FeedClock
 from recognizer.pipeline import FeedLine
-from recognizer.released import default_model_path
+from recognizer.released import baseline_model_path
 from recognizer.replay import events_of
 from recognizer.timeline import AudioChunk, SourceEnd, SourceState, StreamState
 from recognizer.wire import encode_item
@@ -32,7 +32,7 @@ STARTED_MS = 1_700_000_000_000
 
 @pytest.fixture(scope="module")
 def embedder():
-    return Embedder(default_model_path())
+    return Embedder(baseline_model_path())
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ class Stage:
 
     def spawn(self):
         chosen = Settings(
-            self.server.url, str(default_model_path()), RATE_HZ, str(self._cache), self.keys.prefix,
+            self.server.url, str(baseline_model_path()), RATE_HZ, str(self._cache), self.keys.prefix,
             catalogue_wait=True, lease_ttl_ms=1000,
         )  # fmt: skip
         argument = chosen.argument(worker=f"w{len(self.workers)}", parent=0)
