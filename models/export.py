@@ -49,6 +49,7 @@ def export(net: RecognizerNet, promise: ModelContract, target: Path) -> str:
         When the file is too big or ONNX Runtime and torch differ.
     """
     model = _traced(_undifferentiated(net), promise)
+    _forget_sources(model.graph)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, promise.to_json()
     onnx.checker.check_model(model)
@@ -84,6 +85,15 @@ def _traced(net: RecognizerNet, promise: ModelContract) -> onnx.ModelProto:
     if program is None:
         raise ValueError("the exporter returned nothing")
     return program.model_proto
+
+
+def _forget_sources(graph: onnx.GraphProto) -> None:
+    """Take out where in whose source tree every node was traced: it differs by machine and says nothing."""
+    graph.ClearField("doc_string")
+    graph.ClearField("metadata_props")
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
 
 
 def _undifferentiated(net: RecognizerNet) -> RecognizerNet:
