@@ -57,7 +57,8 @@ def job_count(chosen: int | None) -> int:
 
 def print_json(value: Any) -> None:
     """One line of JSON."""
-    print(json.dumps(value, ensure_ascii=True, allow_nan=False))
+    # Line by line, so that a script that reads the pipe sees each file when it is done and not all at the end.
+    print(json.dumps(value, ensure_ascii=True, allow_nan=False), flush=True)
 
 
 def complain(sentence: str) -> None:
