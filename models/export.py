@@ -19,6 +19,7 @@ from models.nets.salience import SalienceConfig, SalienceNet
 from recognizer.contract import METADATA_KEY, ModelContract
 
 OPSET = 18
+OUTPUTS = ("features", "pitch", "embedding", "recent")
 MAX_BYTES = 12 * 2**20
 _TOLERANCE = 2e-3
 
@@ -73,7 +74,7 @@ def _traced(net: RecognizerNet, promise: ModelContract) -> onnx.ModelProto:
         net,
         (torch.from_numpy(pcm), torch.from_numpy(past)),
         input_names=["pcm", "past"],
-        output_names=["features", "pitch", "embedding"],
+        output_names=list(OUTPUTS),
         dynamic_shapes=(
             {0: batch, 1: steps * STEP_SAMPLES + 2 * promise.context_samples},
             {0: batch, 1: past_steps * promise.frames_per_step},
@@ -122,7 +123,7 @@ def largest_difference(net: nn.Module, promise: ModelContract, blob: bytes) -> f
         pcm, past = _example(promise, batch, steps)
         with torch.no_grad():
             expected = net(torch.from_numpy(pcm), torch.from_numpy(past))
-        got = session.run(["features", "pitch", "embedding"], {"pcm": pcm, "past": past})
+        got = session.run(OUTPUTS, {"pcm": pcm, "past": past})
         worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in zip(got, expected, strict=True)))
     return worst
 

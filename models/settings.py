@@ -28,6 +28,10 @@ class Data:
         Works in a batch; works whose first views share one style, whose second views share another, and so on.
     human : float
         Probability of pairing two human-made versions where a work has them.
+    versions : float
+        Relative share of works that have them, on top of ``weights``.
+    recent, begun : float
+        Share of groups whose second views are cut as a feed cuts them, see `models.data.interrupted`.
     helpers : int
         Low-priority processes that make batches ahead; 0 for runs that can be repeated bit by bit.
     views, windows : int
@@ -49,6 +53,9 @@ class Data:
     works_per_batch: int = 96
     group: int = 8
     human: float = 0.75
+    versions: float = 1.0
+    recent: float = 0.0
+    begun: float = 0.0
     helpers: int = 1
     views: int = 2
     windows: int = 1

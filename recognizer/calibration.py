@@ -27,11 +27,14 @@ FEATURES: Mapping[str, int] = {
     "length": 1,
     "hits": 1,
     "similarity": 1,
+    "recent": 1,
     "since": -1,
     "works": -1,
     "near": 1,
     "lead_near": 1,
 }
+# Evidence that models calibrated earlier do not know: it weighs nothing with them.
+_LATER = ("recent",)
 _LIMIT = 1e4
 _METADATA_PROPS = 14
 
@@ -51,6 +54,9 @@ def checked(numbers: object) -> dict[str, float]:
         raise ModelError("the model's calibration must map names to numbers; calibrate the model again")
     if not numbers:
         return {}
+    later = {f"{name}.{part}": 0.0 for name in _LATER for part in ("weight", "low", "high")}
+    if not later.keys() & numbers.keys():
+        numbers = later | dict(numbers)
     wanted = {"bias"} | {f"{name}.{part}" for name in FEATURES for part in ("weight", "low", "high")}
     if set(numbers) != wanted:
         seen = sorted(set(map(str, numbers)) ^ wanted)[:6]

@@ -9,6 +9,7 @@ so that the expensive front end sees every sample once, and it can equally take 
       -> features  (batch, n*frames_per_step, feature_dim)   to be kept by the caller as the next ``past``
       -> pitch     (batch, n*pitch_frames_per_step, pitch_bins)   low-rate pitch sequence, non-negative
       -> embedding (batch, dimension)           of the window that ends with these steps; L2-normalised
+      -> recent    (batch, dimension)           of its last ``recent_steps`` alone; only where the contract has them
     where p + n*frames_per_step == window_frames
 """
 
@@ -23,6 +24,7 @@ from recognizer.errors import ModelError
 
 CONTRACT_VERSION = 1
 METADATA_KEY = "recognizer.contract"
+_MAY_BE_ZERO = ("context_samples", "recent_steps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ class ModelContract:
         by ``pitch_bins / 12`` bins.
     dimension : int
         Length of the embedding, which has unit L2 norm.
+    recent_steps : int
+        Steps at the end of a window that a second embedding, comparable with the first, describes alone: a feed's
+        newest seconds, without what was on before. 0 for a model that has no such output.
     calibration : dict
         Numbers that turn evidence into a probability (`recognizer.calibration`); empty when not calibrated. A file
         keeps them beside this contract, see there.
@@ -67,13 +72,14 @@ class ModelContract:
     pitch_bins: int
     dimension: int
     calibration: Mapping[str, float]
+    recent_steps: int = 0
     version: int = CONTRACT_VERSION
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                if field.name == "context_samples" and value == 0:
+                if field.name in _MAY_BE_ZERO and value == 0 and not isinstance(value, bool):
                     continue
                 raise ModelError(f"model contract: {field.name} is {value!r}, expected a positive integer")
         checked(self.calibration)
@@ -84,6 +90,10 @@ class ModelContract:
             )
         if self.pitch_bins % 12:
             raise ModelError(f"model contract: pitch_bins is {self.pitch_bins}, expected a multiple of 12")
+        if self.recent_steps > self.window_steps:
+            raise ModelError(
+                f"model contract: recent_steps {self.recent_steps} exceeds window_steps {self.window_steps}"
+            )
         if self.step_samples < self.context_samples:
             raise ModelError(
                 f"model contract: context_samples {self.context_samples} exceeds step_samples {self.step_samples}"
@@ -116,7 +126,10 @@ class ModelContract:
 
     def to_json(self) -> str:
         """The metadata value to store in the ONNX file."""
-        return json.dumps(asdict(self), sort_keys=True)
+        named = asdict(self)
+        if not self.recent_steps:
+            del named["recent_steps"]  # as models were written before there was such an output
+        return json.dumps(named, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> ModelContract:
@@ -132,7 +145,7 @@ class ModelContract:
         except ValueError as error:
             raise ModelError(f"model contract is not JSON: {error}") from error
         names = {field.name for field in fields(cls)}
-        if not isinstance(raw, dict) or set(raw) != names:
+        if not isinstance(raw, dict) or set(raw) | {"recent_steps"} != names:
             seen = sorted(set(raw) ^ names) if isinstance(raw, dict) else type(raw).__name__
             raise ModelError(f"model contract has missing or unknown fields: {seen}")
         if not isinstance(raw["name"], str) or not raw["name"]:

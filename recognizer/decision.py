@@ -70,7 +70,7 @@ class Decision:
         now = step.start_sample + self._contract.step_samples
         self.history.push(output.pitch if music else np.zeros_like(output.pitch), now)
         if music:
-            self._shortlist.update(view, output.embedding)
+            self._shortlist.update(view, output.embedding, output.recent)
             self._music_steps += 1
         else:
             self._shortlist.pause()

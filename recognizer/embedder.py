@@ -24,7 +24,7 @@ MAX_WIDTH = 4_096
 
 _INPUT_RANKS = {"pcm": 2, "past": 3}
 _OUTPUT_RANKS = {"features": 3, "pitch": 3, "embedding": 2}
-_OUTPUTS = tuple(_OUTPUT_RANKS)
+_RECENT_RANKS = {"recent": 2}  # only of models whose contract has it
 
 
 class Embedder:
@@ -60,7 +60,9 @@ class Embedder:
             self.contract = _contract(self._session)
             if numbers is not None:
                 self.contract = replace(self.contract, calibration=calibration.parsed(numbers))
-            _check_signature(self._session, self.contract)
+            ranks = _output_ranks(self.contract)
+            _check_signature(self._session, self.contract, ranks)
+            self._outputs = tuple(ranks)
             self.model_id = f"sha256:{hashlib.sha256(network).hexdigest()}"
             self._probe()
         except ModelError as error:
@@ -101,10 +103,8 @@ class Embedder:
                 raise ValueError(
                     f"step has pcm {step.pcm.shape} and past {step.past.shape}, expected {pcm_shape} and {past_shape}"
                 )
-        features, pitch, embedding = self._call(
-            _tame(np.stack([step.pcm for step in steps])), np.stack([step.past for step in steps])
-        )
-        return [StepOutput(features[i], pitch[i], embedding[i]) for i in range(len(steps))]
+        outputs = self._call(_tame(np.stack([step.pcm for step in steps])), np.stack([step.past for step in steps]))
+        return [StepOutput(*(output[i] for output in outputs)) for i in range(len(steps))]
 
     def _new_steps(self, step: StepInput) -> int:
         """How many steps of audio complete the window of ``step``'s past."""
@@ -128,10 +128,10 @@ class Embedder:
     def _call(self, pcm: Floats, past: Floats) -> list[Floats]:
         past = np.nan_to_num(past.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
         try:
-            outputs: list[Floats] = self._session.run(_OUTPUTS, {"pcm": pcm, "past": past})
+            outputs: list[Floats] = self._session.run(self._outputs, {"pcm": pcm, "past": past})
         except Exception as error:  # onnxruntime's exceptions share no public base
             raise ModelError(f"the model failed on its input ({error}); use a released model") from error
-        for name, output in zip(_OUTPUTS, outputs, strict=True):
+        for name, output in zip(self._outputs, outputs, strict=True):
             if not np.isfinite(output).all():
                 raise ModelError(f"the model returned numbers in {name!r} that are not finite; use a released model")
         return outputs
@@ -141,12 +141,14 @@ class Embedder:
         contract = self.contract
         pcm_shape, past_shape = self._shapes(1)
         outputs = self._call(np.zeros((1, *pcm_shape), np.float32), np.zeros((1, *past_shape), np.float32))
-        expected = (
-            (1, contract.frames_per_step, contract.feature_dim),
-            (1, contract.pitch_frames_per_step, contract.pitch_bins),
-            (1, contract.dimension),
-        )
-        for name, output, shape in zip(_OUTPUTS, outputs, expected, strict=True):
+        shapes = {
+            "features": (1, contract.frames_per_step, contract.feature_dim),
+            "pitch": (1, contract.pitch_frames_per_step, contract.pitch_bins),
+            "embedding": (1, contract.dimension),
+            "recent": (1, contract.dimension),
+        }
+        for name, output in zip(self._outputs, outputs, strict=True):
+            shape = shapes[name]
             if output.shape != shape:
                 raise ModelError(
                     f"output {name!r} of one step has shape {output.shape}, its contract says {shape}; "
@@ -208,16 +210,24 @@ def _contract(session: onnxruntime.InferenceSession) -> ModelContract:
     return contract
 
 
-def _check_signature(session: onnxruntime.InferenceSession, contract: ModelContract) -> None:
+def _output_ranks(contract: ModelContract) -> dict[str, int]:
+    """Outputs that a model of this contract has, in the order of `StepOutput`, with their ranks."""
+    return _OUTPUT_RANKS | (_RECENT_RANKS if contract.recent_steps else {})
+
+
+def _check_signature(
+    session: onnxruntime.InferenceSession, contract: ModelContract, output_ranks: dict[str, int]
+) -> None:
     widths = {
         "past": contract.feature_dim,
         "features": contract.feature_dim,
         "pitch": contract.pitch_bins,
         "embedding": contract.dimension,
+        "recent": contract.dimension,
     }
     for side, nodes, ranks in (
         ("inputs", session.get_inputs(), _INPUT_RANKS),
-        ("outputs", session.get_outputs(), _OUTPUT_RANKS),
+        ("outputs", session.get_outputs(), output_ranks),
     ):
         names = {node.name for node in nodes}
         if names != set(ranks):

@@ -35,7 +35,7 @@ class Evidence:
         ``lead_long``, ``lead_short`` strength above the best other work, within ±4;
         ``length`` root of the seconds of the aligned path;
         ``hits`` root of the embedding's windows in line;
-        ``similarity`` of the embedding;
+        ``similarity`` of the embedding, ``recent`` of that of the newest seconds alone;
         ``since`` seconds since the path ended;
         ``works`` decimal logarithm of the works in the catalogue;
         ``near`` how much the newest windows stand out towards the work (`Shortlist.near`), ``lead_near`` how much more
@@ -86,6 +86,7 @@ def gather(
             "length": math.sqrt(max(0.0, (best.heard_to - best.heard_from) / rate_hz)),
             "hits": math.sqrt(max(0, best.hits)),
             "similarity": best.similarity,
+            "recent": best.recent,
             "since": max(0.0, (now - best.heard_to) / rate_hz),
             "works": math.log10(max(1, works)),
             "near": near.get(work, 0.0),

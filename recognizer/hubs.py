@@ -44,7 +44,7 @@ class Hubs:
         padded = width + -width % _LANES
         # Half precision halves the memory that every search reads; its error is far below any difference that matters.
         self._index = faiss.IndexScalarQuantizer(padded, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        self._query = np.zeros((1, padded), dtype=np.float32)
+        self._padded = padded
         for first in range(0, len(vectors), 65_536):
             rows = slice(first, first + 65_536)
             track = view.vector_track[rows]
@@ -53,23 +53,24 @@ class Hubs:
             block[:, width - 1] = -self.mean[track] / self.spread[track]
             self._index.add(block)
 
-    def search(self, embedding: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """The rows that stand out most for a unit embedding, shape (dimension,).
+    def search(self, embeddings: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """The rows that stand out most for unit embeddings, shape (queries, dimension).
 
         Returns
         -------
-        scores : float32 array, shape (up to ``count``,)
+        scores : float32 array, shape (queries, up to ``count``)
             Standard deviations above the usual, best first.
         rows : int64 array, the same shape
         """
-        query = np.zeros_like(self._query)
-        query[0, : len(embedding)] = embedding
-        query[0, len(embedding)] = 1.0
+        queries, width = embeddings.shape
+        padded = np.zeros((queries, self._padded), dtype=np.float32)
+        padded[:, :width] = embeddings
+        padded[:, width] = 1.0
         count = min(count, int(self._index.ntotal))
         if count < 1:
-            return np.zeros(0, np.float32), np.zeros(0, np.int64)
-        scores, rows = self._index.search(query, count)
-        return scores[0], rows[0]
+            return np.zeros((queries, 0), np.float32), np.zeros((queries, 0), np.int64)
+        scores, rows = self._index.search(padded, count)
+        return scores, rows
 
 
 def hubs(view: CatalogueView) -> Hubs:

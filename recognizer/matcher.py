@@ -40,6 +40,8 @@ class Candidate:
         Windows of the last half minute whose nearest windows of this work lie on one line of time.
     similarity : float
         How near the work's windows were to those of the last steps (cosine), 0 when unknown.
+    recent : float
+        The same of the newest seconds alone, 0 when the model does not tell.
     """
 
     work_id: str
@@ -57,6 +59,7 @@ class Candidate:
     ref_start_ms: int
     hits: int = 0
     similarity: float = 0.0
+    recent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,10 +84,10 @@ def second_opinion(
     candidates = []
     for opinion in found:
         if opinion.alignment.score > 0:
-            hits, similarity = (0, 0.0)
+            said = (0, 0.0, 0.0)
             if shortlist is not None:
-                hits, similarity = shortlist.evidence(view, opinion.track, contract.step_s)
-            candidates.append(_candidate(view, history, opinion, resolution, hits, similarity))
+                said = shortlist.evidence(view, opinion.track, contract.step_s)
+            candidates.append(_candidate(view, history, opinion, resolution, said))
     return candidates
 
 
@@ -110,7 +110,11 @@ def _worth_a_closer_look(
 
 
 def _candidate(
-    view: CatalogueView, history: PitchHistory, opinion: Opinion, resolution: Resolution, hits: int, similarity: float
+    view: CatalogueView,
+    history: PitchHistory,
+    opinion: Opinion,
+    resolution: Resolution,
+    said: tuple[int, float, float],
 ) -> Candidate:
     track, path = view.tracks[opinion.track], opinion.alignment
     ratio = path.tempo_ratio
@@ -130,8 +134,9 @@ def _candidate(
         heard_from=history.position(path.query_start * resolution.pool),
         heard_to=history.position(last * resolution.pool),
         ref_start_ms=round(path.reference_start * resolution.pool * 1000 / view.pitch_fps),
-        hits=hits,
-        similarity=similarity,
+        hits=said[0],
+        similarity=said[1],
+        recent=said[2],
     )
 
 

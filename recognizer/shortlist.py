@@ -2,7 +2,8 @@
 
 Per step, the windows that stand out most (`recognizer.hubs`) add to their reference's scores, and older scores fade:
 the *fresh* ones within a few windows, so that a song is found soon after it began, the *lasting* ones within half a
-minute, so that one bad window does not lose it. The references on the resulting list take turns at the second opinion:
+minute, so that one bad window does not lose it. Where the model can say what the newest seconds alone sound like, that
+is searched too and counts as fresh: a window of twenty seconds still holds what was on before. The references on the resulting list take turns at the second opinion:
 the nearest and those it lately spoke for at every decision, the others one after another. So a decision costs the same
 however many works the catalogue holds.
 """
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
 from recognizer.hubs import hubs
@@ -47,33 +49,41 @@ class Shortlist:
         """Start again from nothing."""
         self.scores: dict[str, float] = {}
         self.fresh: dict[str, float] = {}
-        self._recent: Floats = np.zeros((0, 0), dtype=np.float32)
+        self._windows: Floats = np.zeros((0, 0), dtype=np.float32)
+        self._ends: Floats = np.zeros((0, 0), dtype=np.float32)
         self._held: list[str] = []
         self._turn = 0
 
-    def update(self, view: CatalogueView, embedding: Floats) -> None:
-        """Add the evidence of one window; ``embedding`` has shape (dimension,)."""
-        # Half precision, as it is saved: a restored shortlist continues exactly.
-        row = embedding.astype(np.float16).astype(np.float32)[None, :]
-        same = self._recent.shape[1] == row.shape[1]
-        self._recent = np.concatenate([self._recent, row])[-_RECENT_STEPS:] if same else row
-        scores, rows = hubs(view).search(embedding, self._settings.hits)
-        nearest: dict[str, float] = {}
-        for score, number in zip(scores.tolist(), view.vector_track[rows].tolist(), strict=True):
-            reference = view.tracks[number].reference_id
-            nearest[reference] = max(nearest.get(reference, score), score)
-        # Scores count above the weakest hit: being near what everything is near to says nothing.
-        floor = min(nearest.values(), default=0.0)
-        added = {reference: score - floor for reference, score in nearest.items()}
-        kept = _KEPT * self._settings.shortlist
-        self.scores = _faded(self.scores, self._settings.decay, added, kept)
-        self.fresh = _faded(self.fresh, self._settings.fresh_decay, added, kept)
+    def update(self, view: CatalogueView, embedding: Floats, recent: Floats | None = None) -> None:
+        """Add the evidence of one step.
+
+        Parameters
+        ----------
+        embedding : float32 array, shape (dimension,)
+            Of the window that ends now.
+        recent : float32 array, shape (dimension,), optional
+            Of its newest seconds alone.
+        """
+        self._windows = _appended(self._windows, embedding, _RECENT_STEPS)
+        queries = [embedding]
+        if recent is not None:
+            self._ends = _appended(self._ends, recent, _SIMILARITY_STEPS)
+            queries.append(recent)
+        nearest = [
+            _above_the_weakest(view, scores, rows)
+            for scores, rows in zip(*hubs(view).search(np.stack(queries), self._settings.hits), strict=True)
+        ]
+        self._fade(nearest[0], nearest)
 
     def pause(self) -> None:
         """A step without music: what was near before it counts less after it."""
-        kept = _KEPT * self._settings.shortlist
-        self.scores = _faded(self.scores, self._settings.decay, {}, kept)
-        self.fresh = _faded(self.fresh, self._settings.fresh_decay, {}, kept)
+        self._fade({}, [])
+
+    def _fade(self, lasting: Mapping[str, float], fresh: Sequence[Mapping[str, float]]) -> None:
+        """A step goes by, which adds to the scores."""
+        settings, kept = self._settings, _KEPT * self._settings.shortlist
+        self.scores = _faded(self.scores, settings.decay, [lasting], kept)
+        self.fresh = _faded(self.fresh, settings.fresh_decay, fresh, kept)
 
     def best(self, view: CatalogueView, works: Sequence[str] = ()) -> list[int]:
         """Track numbers to look at now: the best references, the next in turn, and those of ``works`` (already open).
@@ -127,7 +137,7 @@ class Shortlist:
         strong = sorted(candidates, key=lambda c: (-c.strength, c.reference_id))
         self._held = [c.reference_id for c in strong if c.strength >= _HELD_STRENGTH][:_HELD]
 
-    def evidence(self, view: CatalogueView, track: int, step_s: float) -> tuple[int, float]:
+    def evidence(self, view: CatalogueView, track: int, step_s: float) -> tuple[int, float, float]:
         """What the embedding says about a reference.
 
         Parameters
@@ -144,23 +154,27 @@ class Shortlist:
             t_ref = a · t_feed + b with a from 0.6 to 1.6.
         similarity : float
             Mean, over the last two windows, of the best cosine with the reference's, less what is usual for it.
+        recent : float
+            The same of the newest seconds alone; 0 where the model has no such embedding.
         """
         first, end = np.searchsorted(view.vector_track, [track, track + 1]).tolist()
-        if first == end or self._recent.shape[1] != view.vectors.shape[1]:
-            return 0, 0.0
-        cosine = self._recent @ view.vectors[first:end].T
+        stored = view.vectors[first:end]
+        if first == end or self._windows.shape[1] != stored.shape[1]:
+            return 0, 0.0, 0.0
+        cosine = self._windows @ stored.T
         usual = float(hubs(view).mean[track])
         similarity = float(cosine[-_SIMILARITY_STEPS:].max(axis=1).mean()) - usual
+        recent = float((self._ends @ stored.T).max(axis=1).mean()) - usual if len(self._ends) else 0.0
         there_s = view.vector_start_s[first:end][cosine.argmax(axis=1)]
-        return _in_line(np.arange(len(there_s)) * step_s, there_s), similarity
+        return _in_line(np.arange(len(there_s)) * step_s, there_s), similarity, recent
 
     def save(self) -> dict[str, Any]:
         """The state as a JSON object."""
         return {
             "scores": self.scores,
             "fresh": self.fresh,
-            "recent": base64.b64encode(self._recent.astype("<f2").tobytes()).decode("ascii"),
-            "windows": len(self._recent),
+            "windows": _packed(self._windows),
+            "ends": _packed(self._ends),
             "held": self._held,
             "turn": self._turn,
         }
@@ -169,8 +183,7 @@ class Shortlist:
         """Inverse of `save`."""
         self.scores = {str(key): float(value) for key, value in state["scores"].items()}
         self.fresh = {str(key): float(value) for key, value in state["fresh"].items()}
-        recent = np.frombuffer(base64.b64decode(state["recent"]), dtype="<f2").astype(np.float32)
-        self._recent = recent.reshape(state["windows"], -1) if state["windows"] else np.zeros((0, 0), np.float32)
+        self._windows, self._ends = _unpacked(state["windows"]), _unpacked(state["ends"])
         self._held, self._turn = [str(key) for key in state["held"]], int(state["turn"])
 
 
@@ -179,11 +192,39 @@ def _ordered(scores: Mapping[str, float]) -> list[str]:
     return [key for key, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _faded(scores: Mapping[str, float], decay: float, added: Mapping[str, float], kept: int) -> dict[str, float]:
+def _above_the_weakest(view: CatalogueView, scores: Floats, rows: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Best hit of each reference, by id, above the weakest: being near what everything is near to says nothing."""
+    nearest: dict[str, float] = {}
+    for score, number in zip(scores.tolist(), view.vector_track[rows].tolist(), strict=True):
+        reference = view.tracks[number].reference_id
+        nearest[reference] = max(nearest.get(reference, score), score)
+    floor = min(nearest.values(), default=0.0)
+    return {reference: score - floor for reference, score in nearest.items()}
+
+
+def _appended(rows: Floats, row: Floats, kept: int) -> Floats:
+    """The ``kept`` newest rows, in half precision, as they are saved: a restored shortlist continues exactly."""
+    new = row.astype(np.float16).astype(np.float32)[None, :]
+    return np.concatenate([rows, new])[-kept:] if rows.shape[1] == new.shape[1] else new
+
+
+def _packed(rows: Floats) -> dict[str, Any]:
+    return {"rows": len(rows), "half": base64.b64encode(rows.astype("<f2").tobytes()).decode("ascii")}
+
+
+def _unpacked(packed: Mapping[str, Any]) -> Floats:
+    flat = np.frombuffer(base64.b64decode(packed["half"]), dtype="<f2").astype(np.float32)
+    return flat.reshape(packed["rows"], -1) if packed["rows"] else np.zeros((0, 0), np.float32)
+
+
+def _faded(
+    scores: Mapping[str, float], decay: float, added: Sequence[Mapping[str, float]], kept: int
+) -> dict[str, float]:
     """Scores that have decayed for a step, with those of the step; only the ``kept`` highest."""
     total = {key: value * decay for key, value in scores.items()}
-    for reference, score in added.items():
-        total[reference] = total.get(reference, 0.0) + score
+    for some in added:
+        for reference, score in some.items():
+            total[reference] = total.get(reference, 0.0) + score
     return {key: total[key] for key in _ordered(total)[:kept]}
 
 

@@ -39,8 +39,11 @@ class StepOutput:
     pitch : float32 array, shape (pitch_frames_per_step, pitch_bins)
     embedding : float32 array, shape (dimension,)
         Unit-norm embedding of the window that ends with this step.
+    recent : float32 array, shape (dimension,), or None
+        Unit-norm embedding of the window's last ``recent_steps`` alone, where the contract has it.
     """
 
     features: Floats
     pitch: Floats
     embedding: Floats
+    recent: Floats | None = None

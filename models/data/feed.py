@@ -35,7 +35,7 @@ def corpus_of(entries: list[Entry], settings: Data) -> Corpus:
     if settings.neighbours:
         with np.load(settings.neighbours, allow_pickle=False) as data:
             near, first = data["neighbours"], [str(path) for path in data["first"]]
-    corpus = Corpus(entries, ScoreStore(Path(settings.store)), settings.weights, near)
+    corpus = Corpus(entries, ScoreStore(Path(settings.store)), settings.weights, near, settings.versions)
     if near is not None and first != [files[0] for files in corpus.works]:
         raise SettingsError(f"{settings.neighbours} was made for other works; make it anew with models.neighbours")
     return corpus
@@ -58,7 +58,14 @@ def recordings_of(settings: Data) -> Recordings | None:
 
 def recipe_of(settings: Data) -> Recipe:
     """The recipe that a configuration describes."""
-    return replace(Recipe(), group=settings.group, human=settings.human, views=settings.views, windows=settings.windows)
+    return Recipe(
+        group=settings.group,
+        human=settings.human,
+        views=settings.views,
+        windows=settings.windows,
+        recent=settings.recent,
+        begun=settings.begun,
+    )
 
 
 def batches(

@@ -13,6 +13,7 @@ from models.data.anchors import Doubles, anchors
 from models.data.arrange import Notes, excerpt, perform, together
 from models.data.harmony import SEGMENT_BEATS, Chords, harmonise
 from models.data.hear import BINS, FPS, Roll, hear, stray_notes
+from models.data.interrupted import interrupt
 from models.data.manifest import Entry
 from models.data.score import MELODY, Score
 from models.data.store import ScoreStore
@@ -42,6 +43,8 @@ class Recipe:
         Share of groups whose works are alike, where the corpus knows which are.
     views, windows : int
         Performances of a work; windows of a performance, which follow each other without overlap.
+    recent, begun : float
+        Share of groups whose second views are cut as a feed cuts them (`models.data.interrupted`).
     """
 
     frames: int = 20 * FPS
@@ -52,6 +55,8 @@ class Recipe:
     tempo_spread: float = 0.16
     jitter_s: float = 3.0
     hard: float = 0.5
+    recent: float = 0.0
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,15 @@ class Corpus:
         Relative share of a work by its collection (default 1).
     near : int32 array, shape (works, k), optional
         Works that a network takes for each other (`models.neighbours`).
+    versions : float
+        Relative share of a work with several versions, on top of its collection's.
     """
 
     entries: list[Entry]
     store: ScoreStore
     weights: Mapping[str, float] = field(default_factory=dict)
     near: npt.NDArray[np.int32] | None = None
+    versions: float = 1.0
     works: list[list[str]] = field(init=False)
     share: npt.NDArray[np.float64] = field(init=False)
     _chords: dict[str, Chords] = field(init=False, default_factory=dict)
@@ -95,6 +103,7 @@ class Corpus:
                 by_work.setdefault(entry.work_id, []).append(entry)
         self.works = [[e.path for e in files] for files in by_work.values()]
         share = np.array([max(self.weights.get(e.collection, 1.0) for e in files) for files in by_work.values()])
+        share = share * np.array([self.versions if len(files) > 1 else 1.0 for files in self.works])
         self.share = share / share.sum()
 
     def part(self, number: int, of: int) -> Corpus:
@@ -102,7 +111,7 @@ class Corpus:
         if of == 1:
             return self
         mine = np.arange(len(self.works)) % of == number
-        parted = Corpus(self.entries, self.store, self.weights, self.near)
+        parted = Corpus(self.entries, self.store, self.weights, self.near, self.versions)
         parted.share = np.where(mine, self.share, 0.0)
         parted.share /= parted.share.sum()
         return parted
@@ -155,8 +164,10 @@ def batch(
             styles = (draw_style(rng), draw_style(rng))
             pairs = np.stack([np.stack(extra.pair(int(n), styles, recipe, rng)) for n in others], 1)
             rolls[:, first : first + recipe.group, 0] = np.round(pairs * 255)
-            continue
-        rolls[:, first : first + recipe.group] = group_of_views(corpus, recipe, part, rng)
+        else:
+            rolls[:, first : first + recipe.group] = group_of_views(corpus, recipe, part, rng)
+        if recipe.recent or recipe.begun:
+            interrupt(rolls[1, first : first + recipe.group, 0], recipe.recent, recipe.begun, rng)
     return rolls.reshape(-1, recipe.frames, BINS), chosen.astype(np.int64)
 
 

@@ -14,13 +14,15 @@ INDEX_HOP_STEPS = 2
 STEP_SAMPLES = 32000
 FRAMES_PER_STEP = 16
 PITCH_FRAMES_PER_STEP = 8
+RECENT_STEPS = 5
 
 
 class RecognizerNet(nn.Module):
     """Front end and embedding in a row.
 
     The features kept between steps are the salience itself, 84 bins at 8 frames/s; the pitch sequence is that
-    salience summed over octaves, its square root taken (quiet notes count for the alignment), at 4 frames/s.
+    salience summed over octaves, its square root taken (quiet notes count for the alignment), at 4 frames/s. The
+    window's end alone is embedded as a window that holds it twice, as it was learned (`models.data.interrupted`).
     """
 
     def __init__(self, front: SalienceNet, embedding: EmbeddingNet) -> None:
@@ -28,12 +30,16 @@ class RecognizerNet(nn.Module):
         self.front = front
         self.embedding = embedding
 
-    def forward(self, pcm: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, pcm: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Shapes as in `recognizer.contract`."""
         features = torch.sigmoid(self.front(pcm))
         pairs = torch.unflatten(features, 1, (-1, FRAMES_PER_STEP // PITCH_FRAMES_PER_STEP)).mean(2)
         pitch = torch.unflatten(pairs, 2, (OCTAVES, CLASSES)).sum(2).sqrt()
-        return features, pitch, self.embedding(torch.cat([past, features], 1))
+        window = torch.cat([past, features], 1)
+        newest = window[:, -RECENT_STEPS * FRAMES_PER_STEP :]
+        both = torch.cat([window, torch.cat([newest] * (WINDOW_STEPS // RECENT_STEPS), 1)])
+        vectors = self.embedding(both)
+        return features, pitch, vectors[: window.shape[0]], vectors[window.shape[0] :]
 
 
 def contract(name: str, front: SalienceConfig, embedding: EmbeddingConfig) -> ModelContract:
@@ -50,5 +56,6 @@ def contract(name: str, front: SalienceConfig, embedding: EmbeddingConfig) -> Mo
         pitch_frames_per_step=PITCH_FRAMES_PER_STEP,
         pitch_bins=CLASSES,
         dimension=embedding.dimension,
+        recent_steps=RECENT_STEPS,
         calibration={},
     )

@@ -69,12 +69,16 @@ def test_streaming_and_whole_windows_give_one_embedding() -> None:
     pcm = torch.randn(1, 2 * context + steps * STEP_SAMPLES) * 0.1
     past = torch.zeros(1, promise.past_frames, promise.feature_dim)
     with torch.no_grad():
-        features, pitch, whole = net(pcm, past[:, :0])
+        features, pitch, whole, end = net(pcm, past[:, :0])
         for i in range(steps):
             part = pcm[:, i * STEP_SAMPLES : (i + 1) * STEP_SAMPLES + 2 * context]
-            new, _, last = net(part, past)
+            new, _, last, last_end = net(part, past)
             past = torch.cat([past, new], 1)[:, -promise.past_frames :]
     assert features.shape == (1, promise.window_frames, promise.feature_dim)
     assert pitch.shape == (1, steps * promise.pitch_frames_per_step, promise.pitch_bins)
     np.testing.assert_allclose(whole.numpy(), last.numpy(), atol=1e-4)
+    np.testing.assert_allclose(end.numpy(), last_end.numpy(), atol=1e-4)
+    half = features[:, promise.window_frames // 2 :]
+    with torch.no_grad():
+        np.testing.assert_allclose(end.numpy(), net.embedding(torch.cat([half, half], 1)).numpy(), atol=1e-4)
     assert float(pitch.min()) >= 0

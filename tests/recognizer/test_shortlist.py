@@ -45,10 +45,12 @@ def test_search_is_by_standard_deviations_above_the_usual(view: CatalogueView) -
     hubs = Hubs(view)
     asked = unit(windows(20, 32, 5)[8] + 0.3 * np.random.default_rng(1).standard_normal(32))
     corrected = (view.vectors @ asked - hubs.mean[view.vector_track]) / hubs.spread[view.vector_track]
-    scores, rows = hubs.search(asked, 10)
-    np.testing.assert_allclose(scores, np.sort(corrected)[::-1][:10], atol=0.03)
-    np.testing.assert_allclose(scores, corrected[rows], atol=0.03)
-    assert len(hubs.search(asked, 10**6)[0]) == len(view.vectors)
+    other = view.vectors[7]
+    scores, rows = hubs.search(np.stack([asked, other]), 10)
+    np.testing.assert_allclose(scores[0], np.sort(corrected)[::-1][:10], atol=0.03)
+    np.testing.assert_allclose(scores[0], corrected[rows[0]], atol=0.03)
+    np.testing.assert_array_equal(rows[1], hubs.search(other[None], 10)[1][0])
+    assert hubs.search(asked[None], 10**6)[0].shape == (1, len(view.vectors))
 
 
 def test_a_hub_does_not_crowd_out_the_rest(view: CatalogueView) -> None:
@@ -56,7 +58,7 @@ def test_a_hub_does_not_crowd_out_the_rest(view: CatalogueView) -> None:
     strangers = unit(rng.standard_normal((50, 32)) + 40 * view.vectors[view.vector_track == 39].mean(axis=0))
     hubs = Hubs(view)
     plain = np.mean([view.vector_track[view.index.search(s[None], 1)[1][0, 0]] == 39 for s in strangers])
-    corrected = np.mean([view.vector_track[hubs.search(s, 1)[1][0]] == 39 for s in strangers])
+    corrected = np.mean([view.vector_track[hubs.search(s[None], 1)[1][0, 0]] == 39 for s in strangers])
     assert plain > 0.5 and corrected < 0.5 * plain
     assert hubs.mean[39] > hubs.mean[:39].max()
 
@@ -65,7 +67,7 @@ def test_a_catalogue_of_one_work_is_not_corrected(tmp_path: Path) -> None:
     one = songbook(tmp_path / "one", 1)
     assert Hubs(one).mean.tolist() == [0.0] and Hubs(one).spread.tolist() == [1.0]
     empty = songbook(tmp_path / "none", 0)
-    assert len(Hubs(empty).search(np.zeros(32, np.float32), 5)[0]) == 0
+    assert Hubs(empty).search(np.zeros((2, 32), np.float32), 5)[0].shape == (2, 0)
 
 
 def heard(view: CatalogueView, song: int, steps: int, noise: float = 0.2) -> Shortlist:
@@ -110,16 +112,29 @@ def test_what_aligned_and_what_is_open_is_looked_at_again(view: CatalogueView) -
 
 def test_hits_lie_on_a_line_and_similarity_is_above_the_usual(view: CatalogueView) -> None:
     shortlist = heard(view, 8, 15, noise=0.05)
-    hits, similarity = shortlist.evidence(view, 8, 2.0)
+    hits, similarity, recent = shortlist.evidence(view, 8, 2.0)
     others = [shortlist.evidence(view, number, 2.0) for number in range(8)]
-    assert hits >= 14 and hits > max(h for h, _ in others)
-    assert similarity > 0.3 > max(s for _, s in others)
+    assert hits >= 14 and hits > max(h for h, _, _ in others)
+    assert similarity > 0.3 > max(s for _, s, _ in others)
+    assert recent == 0.0
+
+
+def test_the_newest_seconds_find_a_song_that_the_window_does_not_hold_yet(view: CatalogueView) -> None:
+    plain, quick = heard(view, 3, 12), heard(view, 3, 12)
+    old, new = windows(20, 32, 3), windows(20, 32, 21)
+    for step in range(3):  # the window is still mostly song 3, its end already song 21
+        window = unit(2 * old[6] + new[step])
+        plain.update(view, window)
+        quick.update(view, window, new[step])
+    assert quick.ranked(view).index(21) < plain.ranked(view).index(21) and quick.ranked(view)[0] == 21
+    assert quick.evidence(view, 21, 2.0)[2] > 0.3 > quick.evidence(view, 3, 2.0)[2]
+    assert list(quick.near(view))[0] == "w21"
 
 
 def test_nothing_heard_is_no_evidence(view: CatalogueView, tmp_path: Path) -> None:
-    assert Shortlist(SETTINGS).evidence(view, 0, 2.0) == (0, 0.0)
+    assert Shortlist(SETTINGS).evidence(view, 0, 2.0) == (0, 0.0, 0.0)
     other = songbook(tmp_path / "other", 3, dimension=16)
-    assert heard(view, 1, 4).evidence(other, 0, 2.0) == (0, 0.0)
+    assert heard(view, 1, 4).evidence(other, 0, 2.0) == (0, 0.0, 0.0)
     assert Shortlist(SETTINGS).best(other) == [0, 1, 2]
     forgotten = heard(view, 1, 4)
     forgotten.forget()
@@ -132,8 +147,8 @@ def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(view: Catalogu
     one.best(view)
     two.restore(json.loads(json.dumps(one.save())))
     for embedding in windows(4, 32, 4):
-        one.update(view, embedding)
-        two.update(view, embedding)
+        one.update(view, embedding, embedding[::-1])
+        two.update(view, embedding, embedding[::-1])
         assert one.best(view, ["w33"]) == two.best(view, ["w33"])
         assert one.evidence(view, 4, 2.0) == two.evidence(view, 4, 2.0)
     assert one.save() == two.save() and one.scores == two.scores
