@@ -3,9 +3,9 @@
 Per step, the windows that stand out most (`recognizer.hubs`) add to their reference's scores, and older scores fade:
 the *fresh* ones within a few windows, so that a song is found soon after it began, the *lasting* ones within half a
 minute, so that one bad window does not lose it. Where the model can say what the newest seconds alone sound like, that
-is searched too and counts as fresh: a window of twenty seconds still holds what was on before. The references on the resulting list take turns at the second opinion:
-the nearest and those it lately spoke for at every decision, the others one after another. So a decision costs the same
-however many works the catalogue holds.
+is searched too and counts as fresh: a window of twenty seconds still holds what was on before. The references on the
+resulting list take turns at the second opinion: the nearest and those it lately spoke for at every decision, the others
+one after another. So a decision costs the same however many works the catalogue holds.
 """
 
 from __future__ import annotations
