@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from recognizer.calibration import FEATURES
-from recognizer.matcher import Candidate
+from recognizer.matcher import Candidate, best_per_work
 
 # Without a calibration: a logistic of the long strength, set by hand on the untrained baseline; not a probability.
 _SLOPE, _MIDPOINT = 3.0, 3.6
@@ -70,7 +70,7 @@ def gather(
         From `Shortlist.near`.
     """
     near = near or {}
-    by_long, by_short = _per_work(long), _per_work(short)
+    by_long, by_short = (best_per_work(some, lambda c: c.strength) for some in (long, short))
     long_strength, short_strength = (
         {work: max(0.0, c.strength) for work, c in some.items()} for some in (by_long, by_short)
     )
@@ -106,16 +106,6 @@ def weighed(evidence: Evidence, calibration: Mapping[str, float]) -> Candidate:
     else:
         logit = _SLOPE * (evidence.values[0] - _MIDPOINT)
     return replace(evidence.candidate, confidence=1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit)))))
-
-
-def _per_work(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
-    """The strongest candidate of each work."""
-    best: dict[str, Candidate] = {}
-    for candidate in candidates:
-        held = best.get(candidate.work_id)
-        if held is None or candidate.strength > held.strength:
-            best[candidate.work_id] = candidate
-    return best
 
 
 def _lead(found: Mapping[str, float], work: str) -> float:

@@ -7,6 +7,7 @@ searched in that form, so that hubs do not crowd out the rest before they are co
 
 from __future__ import annotations
 
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import faiss
@@ -28,30 +29,46 @@ _of_view: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
 class Hubs:
     """What is usual for each reference of a view, and the search that allows for it.
 
-    Building it compares a few hundred windows with all others: about a second for a million windows and a core.
+    Building it compares a few hundred windows with all others: about a second for a million windows and a core. Its
+    index is built when it is first searched, or by `warm`.
 
     Attributes
     ----------
     mean, spread : float32 arrays, shape (tracks,)
         Of the best cosine of an unrelated window with a track's windows; 0 and 1 when the catalogue holds too little
         to tell.
+    known : bool
+        Whether it holds enough.
     """
 
     def __init__(self, view: CatalogueView) -> None:
-        vectors = view.vectors
+        self._vectors, self._track = view.vectors, view.vector_track
+        self._width = view.vectors.shape[1]
         self.mean, self.spread = _usual(view)
-        width = vectors.shape[1] + 1
-        padded = width + -width % _LANES
+        self.known = bool(self.mean.any())
+
+    def corrected(self, similarity: Floats) -> Floats:
+        """Standard deviations above the usual, of best cosines with the tracks, shape (..., tracks)."""
+        above: Floats = (similarity - self.mean) / self.spread
+        return above
+
+    def warm(self) -> None:
+        """Build the index now, so that no feed has to wait for it."""
+        assert self._index is not None
+
+    @cached_property
+    def _index(self) -> faiss.Index:
+        padded = self._width + 1 + -(self._width + 1) % _LANES
         # Half precision halves the memory that every search reads; its error is far below any difference that matters.
-        self._index = faiss.IndexScalarQuantizer(padded, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        self._padded = padded
-        for first in range(0, len(vectors), 65_536):
+        index = faiss.IndexScalarQuantizer(padded, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        for first in range(0, len(self._vectors), 65_536):
             rows = slice(first, first + 65_536)
-            track = view.vector_track[rows]
+            track = self._track[rows]
             block = np.zeros((len(track), padded), dtype=np.float32)
-            block[:, : width - 1] = vectors[rows] / self.spread[track, None]
-            block[:, width - 1] = -self.mean[track] / self.spread[track]
-            self._index.add(block)
+            block[:, : self._width] = self._vectors[rows] / self.spread[track, None]
+            block[:, self._width] = -self.mean[track] / self.spread[track]
+            index.add(block)
+        return index
 
     def search(self, embeddings: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
         """The rows that stand out most for unit embeddings, shape (queries, dimension).
@@ -62,10 +79,10 @@ class Hubs:
             Standard deviations above the usual, best first.
         rows : int64 array, the same shape
         """
-        queries, width = embeddings.shape
-        padded = np.zeros((queries, self._padded), dtype=np.float32)
-        padded[:, :width] = embeddings
-        padded[:, width] = 1.0
+        queries = len(embeddings)
+        padded = np.zeros((queries, self._index.d), dtype=np.float32)
+        padded[:, : self._width] = embeddings
+        padded[:, self._width] = 1.0
         count = min(count, int(self._index.ntotal))
         if count < 1:
             return np.zeros((queries, 0), np.float32), np.zeros((queries, 0), np.int64)

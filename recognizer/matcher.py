@@ -12,6 +12,7 @@ gains over the reversed one is the evidence.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from recognizer.align import Alignment, AlignSettings
@@ -113,6 +114,16 @@ class MatcherSettings:
     refine: int = 4
     coarse: Resolution = Resolution(2, AlignSettings(stack=4, offset=1.0))
     fine: Resolution = Resolution(1, AlignSettings(stack=8, offset=1.2))
+
+
+def best_per_work(candidates: Iterable[Candidate], worth: Callable[[Candidate], float]) -> dict[str, Candidate]:
+    """The candidate of each work that is worth most; of equals the first."""
+    best: dict[str, Candidate] = {}
+    for candidate in candidates:
+        held = best.get(candidate.work_id)
+        if held is None or worth(candidate) > worth(held):
+            best[candidate.work_id] = candidate
+    return best
 
 
 def pooled(pitch: Floats, factor: int) -> Floats:

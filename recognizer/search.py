@@ -132,8 +132,8 @@ class ReferenceScorer:
         self._budget = budget_cells
         similarity = track_similarity(view, analysis.embeddings) if similarity is None else similarity
         usual = hubs(view)
-        spread = usual.spread if usual.mean.any() else usual.spread * _SPREAD
-        self._nearness = ((similarity - usual.mean) / spread).astype(np.float64)
+        nearness = usual.corrected(similarity) if usual.known else similarity / _SPREAD
+        self._nearness = nearness.astype(np.float64)
         self._coarse: dict[int, _Found] = {}
         self._fine: dict[int, _Found] = {}
         self._aligned: dict[int, _Found] = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 from recognizer.belief import Belief, BeliefSettings
 from recognizer.events import CLOSED, OPENED, RETRACTED, UPDATED, Detection, stable_id
-from recognizer.matcher import Candidate
+from recognizer.matcher import Candidate, best_per_work
 
 Change = tuple[str, Detection]
 _LONGEST_S = 30.0  # a longer pause between two decisions says no more than this
@@ -121,7 +121,8 @@ class Tracker:
         -------
         list of (event type, Detection)
         """
-        best = _best_per_work(candidates, now - self._samples(self._settings.recent_s))
+        heard_since = now - self._samples(self._settings.recent_s)
+        best = best_per_work((c for c in candidates if c.heard_to >= heard_since), lambda c: c.confidence)
         seconds = max(0, now - self._decided) / self._rate_hz
         self._decided = now
         self._belief.update(min(seconds, _LONGEST_S), music, {work: c.confidence for work, c in best.items()})
@@ -245,16 +246,6 @@ class Tracker:
             fields = {**raw["detection"], "alternatives": tuple(raw["detection"]["alternatives"])}
             detection = Detection(**fields)
             self._open[detection.work_id] = _Open(detection, raw["opened_at"], raw["last_heard"], raw["last_event"])
-
-
-def _best_per_work(candidates: Iterable[Candidate], heard_since: int) -> dict[str, Candidate]:
-    """The surest candidate of each work among those still sounding."""
-    best: dict[str, Candidate] = {}
-    for candidate in candidates:
-        held = best.get(candidate.work_id)
-        if candidate.heard_to >= heard_since and (held is None or candidate.confidence > held.confidence):
-            best[candidate.work_id] = candidate
-    return best
 
 
 def _measured(candidate: Candidate) -> dict[str, Any]:

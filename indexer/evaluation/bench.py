@@ -126,8 +126,7 @@ def embedding_system(heard: Side) -> System:
 
 def corrected_system(heard: Side) -> System:
     """The embedding less what each reference usually gets, as the live line shortlists (`recognizer.hubs`)."""
-    usual = hubs(heard.view)
-    scores = (heard.similarity - usual.mean) / usual.spread
+    scores = hubs(heard.view).corrected(heard.similarity)
     return System(heard.model.name, CORRECTED, heard.model, scores, scores)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,24 +113,11 @@ def listen(
     results: list[Listened] = []
     for profile in profiles:
         result = _once(name, path, remembering, view, profile, on_progress)
-        earlier_s = results[0].embedding_s if results else 0.0
-        if results:
-            result = _with_embedding(result, earlier_s)
+        if results:  # as if the network had been asked again
+            network_s = results[0].embedding_s
+            result = replace(result, elapsed_s=result.elapsed_s + network_s, embedding_s=network_s)
         results.append(result)
     return results
-
-
-def _with_embedding(result: Listened, embedding_s: float) -> Listened:
-    """As if the network had been asked again."""
-    return Listened(
-        result.profile,
-        result.detections,
-        result.windows,
-        result.duration_s,
-        result.elapsed_s + embedding_s,
-        embedding_s,
-        result.decision_s,
-    )
 
 
 def _once(

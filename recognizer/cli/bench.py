@@ -118,6 +118,7 @@ def _parts(folder: Path, embedder: Embedder, rows: int) -> dict[str, tuple[Calla
     random = rng.standard_normal((rows, contract.dimension)).astype(np.float32)
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     index = FlatIndex(contract.dimension, [random])
+    queries = 2 if contract.recent_steps else 1
     history = analyse([audio[: round(profile.history_s) * rate_hz]], embedder).pitch
     tracks = [number % len(view.tracks) for number in range(profile.matcher.look)]
     gate = MusicGate()
@@ -134,7 +135,7 @@ def _parts(folder: Path, embedder: Embedder, rows: int) -> dict[str, tuple[Calla
         "music gate": (lambda: gate.step(pcm), 1),
         "one feed's embedding": (lambda: embedder.run([step]), 1),
         f"embedding, {BATCH} feeds in one call": (lambda: embedder.run([step] * BATCH), BATCH),
-        f"search, {rows} vectors": (lambda: index.search(random[:1], profile.matcher.hits), 1),
+        f"search, {rows} vectors": (lambda: index.search(random[:queries], profile.matcher.hits), 1),
         f"alignment, at a glance, {len(tracks)} references": (
             lambda: opinions(view, history, tracks, profile.matcher.glance, paths=False), decide,
         ),
