@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.tags import isrc, iswc
+from indexer.written import read_text, refuse
 from recognizer.catalogue import Track
 from recognizer.catalogue.track import MAX_PATH, clean_text
 from recognizer.errors import UsageError
 
 COLUMNS = ("path", "work_id", "title", "artist", "isrc", "iswc")
-MAX_BYTES = 256 * 1024 * 1024
-_SHOWN = 5  # errors in one message
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -45,20 +44,7 @@ def read_manifest(path: Path) -> list[Entry]:
     UsageError
         When it cannot be used, with line numbers.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"the table {path} cannot be read: {reason}") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"the table {path} is larger than {MAX_BYTES >> 20} MiB; divide it")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"the table {path}, line {line}, is not UTF-8; save it as CSV UTF-8") from error
-    return _entries(path, text)
+    return _entries(path, read_text(path, "table"))
 
 
 def _entries(path: Path, text: str) -> list[Entry]:
@@ -86,9 +72,7 @@ def _entries(path: Path, text: str) -> list[Entry]:
         problems.append(f"line {reader.line_num}: {error}")
     if columns is None:
         _columns(path, [])
-    if problems:
-        more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-        raise UsageError(f"the table {path} has errors; {'; '.join(problems[:_SHOWN])}{more}")
+    refuse(path, "table", problems)
     return [entry for _, entry in entries.values()]
 
 

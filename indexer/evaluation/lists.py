@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.find import AUDIO_ENDINGS, find_audio
+from indexer.written import read_text, refuse
 from recognizer.catalogue.track import clean_text
 from recognizer.errors import UsageError
 
-MAX_BYTES = 256 * 1024 * 1024
 ROLES = ("reference", "query", "either", "distractor")
 NO_SET, DISTRACTORS = "recordings", "distractors"
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +64,6 @@ class Recording:
         return self.role in ("query", "either")
 
 
-def read_text(path: Path) -> str:
-    """A list's text (UTF-8 of bounded size); `UsageError` when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"the list {path} is larger than {MAX_BYTES >> 20} MiB; divide it")
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"the list {path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the list {path} is not UTF-8; save it as UTF-8") from error
-
-
 def read_table(path: Path, root: Path | None, *, kinds_from_names: bool = False) -> list[Recording]:
     """Rows of a table; relative paths count from ``root``, else from the table's folder.
 
@@ -89,7 +74,7 @@ def read_table(path: Path, root: Path | None, *, kinds_from_names: bool = False)
     UsageError
         When columns are missing or rows cannot be used, with line numbers.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(read_text(path, "list"), newline=""), strict=True)
     missing = {"path", "work_id"} - set(reader.fieldnames or ())
     if missing:
         raise UsageError(
@@ -109,14 +94,8 @@ def read_table(path: Path, root: Path | None, *, kinds_from_names: bool = False)
                 recordings.append(_with_kind(recording) if kinds_from_names else recording)
     except csv.Error as error:
         problems.append(f"line {reader.line_num}: {error}")
-    _refuse(path, problems)
+    refuse(path, "list", problems)
     return recordings
-
-
-def _refuse(path: Path, problems: Sequence[str]) -> None:
-    if problems:
-        more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-        raise UsageError(f"the list {path} has errors; {'; '.join(problems[:_SHOWN])}{more}")
 
 
 def _recording(row: dict[str, str], root: Path) -> Recording:
@@ -151,7 +130,7 @@ def read_pairs(list1: Path, list2: Path, root: Path | None) -> list[Recording]:
 
     Paths may lack their ending, as they do there.
     """
-    both = [[line.strip() for line in read_text(path).splitlines() if line.strip()] for path in (list1, list2)]
+    both = [[line.strip() for line in read_text(path, "list").splitlines() if line.strip()] for path in (list1, list2)]
     if len(both[0]) != len(both[1]) or not both[0]:
         raise UsageError(f"{list1} has {len(both[0])} lines and {list2} has {len(both[1])}; expected as many in both")
     folder = root or list1.parent
@@ -171,7 +150,7 @@ def _with_ending(path: Path) -> Path:
 
 def read_paths(path: Path) -> list[Path]:
     """A list of files, one a line, as MIREX hands them over; relative ones count from the list's folder."""
-    lines = [line.split("\t")[0].strip() for line in read_text(path).splitlines()]
+    lines = [line.split("\t")[0].strip() for line in read_text(path, "list").splitlines()]
     found = [path.parent / line for line in lines if line]
     if not found or any("\0" in str(name) for name in found):
         raise UsageError(f"the list {path} names no files; expected one path a line")

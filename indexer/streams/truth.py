@@ -9,13 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from indexer.written import read_text, refuse
 from recognizer.catalogue.track import clean_text
 from recognizer.errors import UsageError
 from recognizer.evaluation.streams import COVER, KINDS, Played
 
 _REQUIRED = ("path", "start_s", "end_s")
-_MOST_BYTES = 64 * 1024 * 1024
-_SHOWN = 5  # errors in one message
 _OTHER = "foreign"
 
 
@@ -69,17 +68,7 @@ def without_strangers(programmes: Iterable[Programme], works: set[str]) -> tuple
 
 
 def _read(table: Path) -> list[tuple[Path, str, Played | None]]:
-    try:
-        with table.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"the truth {table} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the truth {table} is not UTF-8; save it as CSV UTF-8") from error
-    if len(data) > _MOST_BYTES:
-        raise UsageError(f"the truth {table} is larger than {_MOST_BYTES >> 20} MiB; divide it")
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
+    reader = csv.DictReader(io.StringIO(read_text(table, "truth"), newline=""), restval="")
     missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
     if missing:
         raise UsageError(
@@ -95,9 +84,7 @@ def _read(table: Path) -> list[tuple[Path, str, Played | None]]:
                 problems.append(f"line {reader.line_num}: {error}")
     except csv.Error as error:
         problems.append(f"line {reader.line_num}: {error}")
-    if problems:
-        more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-        raise UsageError(f"the truth {table} has errors; {'; '.join(problems[:_SHOWN])}{more}")
+    refuse(table, "truth", problems)
     if not found:
         raise UsageError(f"the truth {table} has no rows; expected one for each thing played")
     return found
