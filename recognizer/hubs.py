@@ -1,8 +1,12 @@
-"""Hub correction: a reference that is near to everything says nothing by being near.
+"""Hub correction: a reference that is near to everything says little by being near.
 
-Long and tonally plain references attract every query. How near each reference usually is comes from the catalogue
-itself: a cohort of windows of other works. Similarities then count in standard deviations above the usual, and are
-searched in that form, so that hubs do not crowd out the rest before they are corrected.
+Long and tonally plain references attract every query. How near a reference comes to music that is not its own is told
+by the catalogue itself: a cohort of windows of other works. Half of what the nearest twentieth of them reach is taken
+off every similarity, and windows are searched in that form, so that hubs do not crowd out the rest first.
+
+Half of the nearness to the near ones is what cross-domain similarity local scaling takes off (Conneau et al. 2018,
+"Word translation without parallel data"). Taking off all of it, or dividing by its spread, ranks short produced
+recordings among long ones better and loses everywhere else.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ import numpy.typing as npt
 from recognizer.catalogue import CatalogueView
 from recognizer.step import Floats
 
-_COHORT_WINDOWS = 256
+_COHORT_WINDOWS = 512
 _BLOCK_WINDOWS = 32  # of the cohort compared at once: bounds memory on large catalogues
-_LEAST_COHORT = 8  # fewer windows of other works say nothing about what is usual
-_LEAST_SPREAD = 0.01  # cosine
+_LEAST_COHORT = 20  # fewer windows of other works say nothing about what is usual
+_NEAREST = 0.05  # of the cohort: those that a reference is near to
+_SHARE = 0.5
+_UNIT = 0.1  # cosine: about the spread of unrelated windows, so that scores read like standard deviations
 _LANES = 16  # vectors are padded to whole registers
 
 _of_view: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
@@ -29,27 +35,24 @@ _of_view: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
 class Hubs:
     """What is usual for each reference of a view, and the search that allows for it.
 
-    Building it compares a few hundred windows with all others: about a second for a million windows and a core. Its
+    Building it compares a few hundred windows with all others: two seconds for a million windows and a core. Its
     index is built when it is first searched, or by `warm`.
 
     Attributes
     ----------
-    mean, spread : float32 arrays, shape (tracks,)
-        Of the best cosine of an unrelated window with a track's windows; 0 and 1 when the catalogue holds too little
-        to tell.
-    known : bool
-        Whether it holds enough.
+    usual : float32 array, shape (tracks,)
+        What the nearest twentieth of unrelated windows reach, as their best cosine with a track's windows; 0 for all
+        when the catalogue holds too little to tell.
     """
 
     def __init__(self, view: CatalogueView) -> None:
         self._vectors, self._track = view.vectors, view.vector_track
         self._width = view.vectors.shape[1]
-        self.mean, self.spread = _usual(view)
-        self.known = bool(self.mean.any())
+        self.usual = _usual(view)
 
     def corrected(self, similarity: Floats) -> Floats:
-        """Standard deviations above the usual, of best cosines with the tracks, shape (..., tracks)."""
-        above: Floats = (similarity - self.mean) / self.spread
+        """Best cosines with the tracks, shape (..., tracks), less what each usually gets; in tenths of cosine."""
+        above: Floats = (similarity - _SHARE * self.usual) / np.float32(_UNIT)
         return above
 
     def warm(self) -> None:
@@ -65,8 +68,8 @@ class Hubs:
             rows = slice(first, first + 65_536)
             track = self._track[rows]
             block = np.zeros((len(track), padded), dtype=np.float32)
-            block[:, : self._width] = self._vectors[rows] / self.spread[track, None]
-            block[:, self._width] = -self.mean[track] / self.spread[track]
+            block[:, : self._width] = self._vectors[rows] / _UNIT
+            block[:, self._width] = -_SHARE * self.usual[track] / _UNIT
             index.add(block)
         return index
 
@@ -76,7 +79,7 @@ class Hubs:
         Returns
         -------
         scores : float32 array, shape (queries, up to ``count``)
-            Standard deviations above the usual, best first.
+            As `corrected` has them, best first.
         rows : int64 array, the same shape
         """
         queries = len(embeddings)
@@ -98,25 +101,23 @@ def hubs(view: CatalogueView) -> Hubs:
     return found
 
 
-def _usual(view: CatalogueView) -> tuple[Floats, Floats]:
-    """Mean and standard deviation, per track, of the best cosine with windows of other works."""
+def _usual(view: CatalogueView) -> Floats:
+    """Per track, what the nearest twentieth of the windows of other works reach."""
     vectors, tracks = view.vectors, len(view.tracks)
     numbers = {work: number for number, work in enumerate(dict.fromkeys(track.work_id for track in view.tracks))}
     work = np.array([numbers[track.work_id] for track in view.tracks], dtype=np.int64)
     rows = np.unique(np.linspace(0, len(vectors) - 1, min(_COHORT_WINDOWS, len(vectors)), dtype=np.int64))
-    count, total, squares = (np.zeros(tracks) for _ in range(3))
     windowed = np.unique(view.vector_track)  # a track may be too short for a window
     first_rows = np.searchsorted(view.vector_track, windowed)
+    found = np.full((len(rows), tracks), -1.0, dtype=np.float32)  # a cosine is never less
     for first in range(0, len(rows), _BLOCK_WINDOWS):
         block = rows[first : first + _BLOCK_WINDOWS]
-        best = np.maximum.reduceat(vectors[block] @ vectors.T, first_rows, axis=1).astype(np.float64)
+        best = np.maximum.reduceat(vectors[block] @ vectors.T, first_rows, axis=1)
         other = work[view.vector_track[block]][:, None] != work[windowed]
-        count[windowed] += other.sum(axis=0)
-        total[windowed] += np.where(other, best, 0.0).sum(axis=0)
-        squares[windowed] += np.where(other, best * best, 0.0).sum(axis=0)
-    known = count >= _LEAST_COHORT
-    if not known.all():  # one scale for all, or none
-        return np.zeros(tracks, np.float32), np.ones(tracks, np.float32)
-    mean = total / count
-    spread = np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
-    return mean.astype(np.float32), np.maximum(spread, _LEAST_SPREAD).astype(np.float32)
+        found[first : first + _BLOCK_WINDOWS, windowed] = np.where(other, best, -1.0)
+    usual = np.zeros(tracks, np.float32)
+    if not len(windowed) or (found[:, windowed] >= -1.0 + 1e-6).sum(axis=0).min() < _LEAST_COHORT:
+        return usual  # one rule for all, or none
+    nearest = max(1, round(_NEAREST * len(rows)))
+    usual[windowed] = np.partition(found[:, windowed], -nearest, axis=0)[-nearest]
+    return usual

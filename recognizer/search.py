@@ -1,7 +1,7 @@
 """Rank the works of a catalogue by how likely a recording is a version of them.
 
 Every reference gets a score from the embeddings: the mean over the query's windows of the nearest of its own windows
-(the reduction that Sony's CLEWS evaluates as "bpwr"), in standard deviations above what the reference usually gets
+(the reduction that Sony's CLEWS evaluates as "bpwr"), less half of what unrelated music usually gets of it
 (`recognizer.hubs`). In that order, as many references as the budget allows are aligned coarsely, and the best of them
 finely; half of the evidence is added. Neither decides alone: alignment knows close covers, the embedding free ones.
 """
@@ -29,7 +29,6 @@ MAX_SEGMENTS = 3
 REFINED = 40  # references aligned finely
 # Chosen on half of the works of the real recordings; anything between 0.2 and 1 ranks about as well.
 _EVIDENCE_WEIGHT = 0.5
-_SPREAD = 0.1  # cosine: of unrelated windows, where a catalogue is too small to tell
 _BLOCK_CELLS = 8_000_000  # of cosines held at once
 
 
@@ -42,7 +41,7 @@ class SearchResult:
     rank : int
         From 1.
     score : float
-        Standard deviations by which the embedding is nearer than usual, plus half the evidence of the alignment.
+        Tenths of cosine by which the embedding is nearer than usual, plus half the evidence of the alignment.
     transpose_semitones, tempo_ratio, query_start_s, reference_start_s
         Of the alignment; ``None`` where there was none.
     """
@@ -131,9 +130,7 @@ class ReferenceScorer:
         self._segments = _segments(analysis, view.pitch_fps)
         self._budget = budget_cells
         similarity = track_similarity(view, analysis.embeddings) if similarity is None else similarity
-        usual = hubs(view)
-        nearness = usual.corrected(similarity) if usual.known else similarity / _SPREAD
-        self._nearness = nearness.astype(np.float64)
+        self._nearness = hubs(view).corrected(similarity).astype(np.float64)
         self._coarse: dict[int, _Found] = {}
         self._fine: dict[int, _Found] = {}
         self._aligned: dict[int, _Found] = {}

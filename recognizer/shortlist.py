@@ -162,7 +162,7 @@ class Shortlist:
         if first == end or self._windows.shape[1] != stored.shape[1]:
             return 0, 0.0, 0.0
         cosine = self._windows @ stored.T
-        usual = float(hubs(view).mean[track])
+        usual = float(hubs(view).usual[track])
         similarity = float(cosine[-_SIMILARITY_STEPS:].max(axis=1).mean()) - usual
         recent = float((self._ends @ stored.T).max(axis=1).mean()) - usual if len(self._ends) else 0.0
         there_s = view.vector_start_s[first:end][cosine.argmax(axis=1)]
