@@ -77,6 +77,8 @@ class Front:
         Last shards of each kind that are validated on.
     truth : float
         Share of exact truth in the target of renders; the teacher has the rest.
+    rooms, lines : float
+        Share of chunks heard in a room, and through a narrow line (`models.data.damage`).
     pieces, frames : int
         Chunks in a batch; frames of 1/8 s in a chunk.
     width : int
@@ -86,6 +88,8 @@ class Front:
     shards: str = ""
     held_out: int = 1
     truth: float = 0.5
+    rooms: float = 0.0
+    lines: float = 0.0
     pieces: int = 12
     frames: int = 48
     width: int = 16

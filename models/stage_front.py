@@ -44,7 +44,8 @@ class FrontStage:
                 f"{front.shards}: {len(train)} shards to train on and {len(held_out)} to validate on; expected both "
                 "(python -m models.prepare audio makes them)"
             )
-        self._train, self._held_out = Pieces(train, front.truth), Pieces(held_out, front.truth)
+        self._train = Pieces(train, front.truth, front.rooms, front.lines)
+        self._held_out = Pieces(held_out, front.truth)
         self._net = SalienceNet(SalienceConfig(width=front.width))
         self.trainee = FrontTrainee(self._net, nn.BCEWithLogitsLoss(), settings.schedule.bf16)
         self.shape: dict[str, Any] = {"width": front.width}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.data.damage import in_a_room, through_a_line
 from models.data.hear import BINS, FPS
 
 # The teacher answers silence with about 0.1 and a sure note with about 0.7.
@@ -28,9 +29,11 @@ class Pieces:
         Shards written by `models.data.distil.write_shard`.
     truth_share : float
         Weight of the exact truth where it is known; the teacher has the rest.
+    rooms, lines : float
+        Share of rough chunks that sound in a room, and that come through a narrow line; the target stays what it was.
     """
 
-    def __init__(self, paths: list[Path], truth_share: float) -> None:
+    def __init__(self, paths: list[Path], truth_share: float, rooms: float = 0.0, lines: float = 0.0) -> None:
         pcm, target = [], []
         for path in paths:
             with np.load(path, allow_pickle=False) as shard:
@@ -38,6 +41,7 @@ class Pieces:
                 share = truth_share * shard["known"][:, None, None].astype(np.float32)
                 pcm.append(shard["pcm"])
                 target.append(((1 - share) * heard + share * truth).astype(np.float16))
+        self._rooms, self._lines = rooms, lines
         self.pcm = np.concatenate(pcm)
         self.target = np.concatenate(target)
 
@@ -62,8 +66,15 @@ class Pieces:
             audio[i, low - padded_start : high - padded_start] = self.pcm[piece, low:high] / np.float32(32768)
             target[i] = self.target[piece, first : first + frames]
             if rough:
-                audio[i] = roughened(audio[i], rng)
+                audio[i] = roughened(self._damaged(audio[i], rate_hz, rng), rng)
         return audio, target
+
+    def _damaged(self, pcm: Floats, rate_hz: int, rng: np.random.Generator) -> Floats:
+        if self._rooms and rng.random() < self._rooms:
+            pcm = in_a_room(pcm, rate_hz, rng)
+        if self._lines and rng.random() < self._lines:
+            pcm = through_a_line(pcm, rate_hz, rng)
+        return pcm
 
 
 def roughened(pcm: Floats, rng: np.random.Generator) -> Floats:
