@@ -26,6 +26,7 @@ from models.data.store import ScoreStore
 from models.data.style import draw_style
 from models.data.views import Corpus, Passage, view
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
+from models.stage_embedding import vectors_of
 
 FRAMES = 20 * FPS
 _HOP_S = 4.0
@@ -70,9 +71,7 @@ def windows(corpus: Corpus, path: str, seed: int, most: int, beat_s: float | Non
 
 def embed(net: EmbeddingNet, rolls: npt.NDArray[np.uint8]) -> Floats:
     """Unit embeddings of uint8 rolls (n, FRAMES, BINS), shape (n, D)."""
-    with torch.no_grad():
-        parts = [net(torch.from_numpy(rolls[i : i + 256]).float() / 255) for i in range(0, len(rolls), 256)]
-    return torch.cat(parts).numpy()
+    return vectors_of(net, torch.from_numpy(rolls)).numpy()
 
 
 def load(path: Path) -> EmbeddingNet:

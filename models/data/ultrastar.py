@@ -36,15 +36,6 @@ def read_song(path: Path) -> Notes:
     return Notes.of(start_s + table[:, 0] * tick_s, table[:, 1] * tick_s, table[:, 2] + _MIDDLE_C, 1.0, 1.0)
 
 
-def busiest(notes: Notes, seconds: float) -> Notes:
-    """The stretch of so many seconds with most notes, moved to time 0."""
-    starts = notes.onset
-    counts = [int(np.count_nonzero((notes.onset >= s) & (notes.onset < s + seconds))) for s in starts]
-    first = float(starts[int(np.argmax(counts))])
-    part = notes.pick((notes.onset >= first) & (notes.onset < first + seconds))
-    return Notes(part.onset - first, part.duration, part.pitch, part.level, part.melody)
-
-
 def hum(notes: Notes, seconds: float, rate_hz: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """An untrained voice: vibrato, glides from note to note, a slow drift of pitch, few harmonics, some breath.
 

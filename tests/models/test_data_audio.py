@@ -13,7 +13,7 @@ from models.data.distil import PIECE_S, RATE_HZ, Piece, write_shard
 from models.data.hear import BINS, FPS
 from models.data.pieces import Pieces, roughened, teacher_level
 from models.data.render import render
-from models.data.ultrastar import busiest, hum, read_song
+from models.data.ultrastar import hum, read_song
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 
@@ -34,14 +34,13 @@ def test_a_rendered_note_sounds_at_its_time_and_pitch() -> None:
     assert peak_hz(pcm[19000:30000], 16000) == pytest.approx(440, rel=0.01)
 
 
-def test_a_song_is_read_in_seconds_and_its_busiest_part_moved_to_zero(tmp_path: Path) -> None:
+def test_a_song_is_read_in_seconds(tmp_path: Path) -> None:
     path = tmp_path / "song.txt"
     path.write_text("#TITLE:x\n#BPM:300,0\n#GAP:2000\n: 0 4 4 la\n- 6\n* 20 10 -3 li\n: 32 2 0 lu\nE\n")
     notes = read_song(path)
     np.testing.assert_allclose(notes.onset, [2.0, 3.0, 3.6])
     np.testing.assert_allclose(notes.duration, [0.2, 0.5, 0.1])
     np.testing.assert_allclose(notes.pitch, [64, 57, 60])
-    np.testing.assert_allclose(busiest(notes, 1.0).onset, [0.0, 0.6])
     (tmp_path / "none.txt").write_text("#TITLE:x\n: 0 1 2 la\n")
     with pytest.raises(ValueError, match="none.txt"):
         read_song(tmp_path / "none.txt")
