@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +51,6 @@ def write_golden(model: Path, path: Path) -> None:
     pcm, past = golden_input(embedder.contract)
     output = embedder.run([golden_step(pcm, past)])[0]
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        path,
-        pcm=pcm,
-        past=past,
-        features=output.features,
-        pitch=output.pitch,
-        embedding=output.embedding,
-        model_id=np.array(embedder.model_id),
-    )
+    given = {"pcm": pcm, "past": past, "model_id": np.array(embedder.model_id)}
+    outputs = {name: value for name, value in asdict(output).items() if value is not None}
+    np.savez_compressed(path, **given, **outputs)
