@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     if not 0 <= options.share <= 1:
-        parser.error(f"--share is {options.share}, expected 0 to 1")
+        parser.error(f"--share is {options.share:g}, expected a number from 0 to 1")
     states: list[dict[str, Any]] = [
         torch.load(path, weights_only=True, map_location="cpu") for path in (options.first, options.second)
     ]
