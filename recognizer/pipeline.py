@@ -84,7 +84,10 @@ class FeedLine:
         self._decided = 0  # just after the newest step decided on
         self.ended = False
         if blob is not None:
-            self._restore(blob)
+            try:
+                self._restore(blob)
+            except (KeyError, TypeError) as error:
+                raise ValueError(f"the saved state is of another version of this program ({error!r})") from error
 
     def push(self, item: SourceItem) -> None:
         """Take in what the source delivered next."""
