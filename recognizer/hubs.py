@@ -52,8 +52,8 @@ class Hubs:
 
     def corrected(self, similarity: Floats) -> Floats:
         """Best cosines with the tracks, shape (..., tracks), less what each usually gets; in tenths of cosine."""
-        above: Floats = (similarity - _SHARE * self.usual) / np.float32(_UNIT)
-        return above
+        usual = np.float32(_SHARE) * self.usual
+        return np.asarray((similarity - usual) / np.float32(_UNIT), dtype=np.float32)
 
     def warm(self) -> None:
         """Build the index now, so that no feed has to wait for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,6 @@ def write_golden(model: Path, path: Path) -> None:
     pcm, past = golden_input(embedder.contract)
     output = embedder.run([golden_step(pcm, past)])[0]
     path.parent.mkdir(parents=True, exist_ok=True)
-    given = {"pcm": pcm, "past": past, "model_id": np.array(embedder.model_id)}
-    outputs = {name: value for name, value in asdict(output).items() if value is not None}
-    np.savez_compressed(path, **given, **outputs)
+    kept: dict[str, npt.NDArray[Any]] = {"pcm": pcm, "past": past, "model_id": np.array(embedder.model_id)}
+    kept |= {name: value for name, value in asdict(output).items() if value is not None}
+    np.savez_compressed(path, allow_pickle=False, **kept)
