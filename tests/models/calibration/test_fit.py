@@ -10,10 +10,14 @@ from models.calibration.fit import fit, held_out, probabilities, reliability
 from recognizer.calibration import FEATURES, checked
 
 
+PLACE = {name: number for number, name in enumerate(FEATURES)}
+
+
 def made(count: int = 6000, seed: int = 0) -> Samples:
     rng = np.random.default_rng(seed)
     evidence = rng.normal(2.0, 1.5, (count, len(FEATURES)))
-    logit = 1.5 * evidence[:, 0] + 0.5 * evidence[:, 1] - 0.8 * evidence[:, 7] - 4.0
+    logit = -0.8 * evidence[:, PLACE["since"]] - 4.0
+    logit += 1.5 * evidence[:, PLACE["long"]] + 0.5 * evidence[:, PLACE["short"]]
     true = rng.random(count) < 1 / (1 + np.exp(-logit))
     return Samples(evidence, true, np.ones(count, bool), np.arange(count) // 500)
 
@@ -35,7 +39,7 @@ def test_a_weight_that_would_point_the_wrong_way_is_zero() -> None:
 
 def test_evidence_that_never_varies_has_no_weight() -> None:
     samples = made()
-    samples.evidence[:, 8] = 3.0
+    samples.evidence[:, PLACE["works"]] = 3.0
     assert fit(samples)["works.weight"] == 0.0
 
 
