@@ -9,7 +9,6 @@ from models.calibration.collect import Samples
 from models.calibration.fit import fit, held_out, probabilities, reliability
 from recognizer.calibration import FEATURES, checked
 
-
 PLACE = {name: number for number, name in enumerate(FEATURES)}
 
 
