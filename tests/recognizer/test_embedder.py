@@ -74,6 +74,9 @@ def test_a_batch_of_the_trained_network_equals_its_single_runs_to_rounding() -> 
     feeds = steps(trained, 5)
     for together, feed in zip(trained.run(feeds), feeds, strict=True):
         alone = trained.run([feed])[0]
+        assert together.recent is not None and alone.recent is not None
+        assert abs(np.linalg.norm(together.recent) - 1) < 1e-5
+        np.testing.assert_allclose(together.recent, alone.recent, rtol=0, atol=1e-5)
         np.testing.assert_allclose(together.features, alone.features, rtol=0, atol=1e-5)
         np.testing.assert_allclose(together.pitch, alone.pitch, rtol=0, atol=1e-5)
         np.testing.assert_allclose(together.embedding, alone.embedding, rtol=0, atol=1e-5)
@@ -219,6 +222,9 @@ def _nan_output(model: onnx.ModelProto) -> None:
         (_contract_edit(step_samples=16000 * 3600), "beyond what this program serves"),
         (_contract_edit(window_steps=10**6), "beyond what this program serves"),
         (_contract_edit(unheard_of=1), "missing or unknown fields"),
+        (_contract_edit(recent_steps=5), r"expected \['embedding', 'features', 'pitch', 'recent'\]"),
+        (_contract_edit(recent_steps=11), "exceeds window_steps"),
+        (_contract_edit(recent_steps=-1), "recent_steps is -1"),
         (_rename_input, r"inputs are \['audio', 'past'\]"),
         (_drop_pitch, r"outputs are \['embedding', 'features'\]"),
         (_nan_output, "not finite"),
