@@ -11,8 +11,8 @@ MAX_BYTES = 256 * 1024 * 1024
 _SHOWN = 5  # errors in one message
 
 
-def read_text(path: Path, what: str) -> str:
-    """The text of a file (UTF-8, at most `MAX_BYTES`).
+def read_text(path: Path, what: str, most_bytes: int = MAX_BYTES) -> str:
+    """The text of a file (UTF-8, at most ``most_bytes``).
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ def read_text(path: Path, what: str) -> str:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(most_bytes + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the {what} {path} cannot be read: {reason}") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"the {what} {path} is larger than {MAX_BYTES >> 20} MiB; divide it")
+    if len(data) > most_bytes:
+        raise UsageError(f"the {what} {path} is larger than {most_bytes >> 20} MiB; divide it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from recognizer.errors import UsageError
 from recognizer.evaluation.streams import COVER, KINDS, Played
 
 _REQUIRED = ("path", "start_s", "end_s")
+_MOST_BYTES = 64 * 1024 * 1024
 _OTHER = "foreign"
 
 
@@ -68,7 +69,7 @@ def without_strangers(programmes: Iterable[Programme], works: set[str]) -> tuple
 
 
 def _read(table: Path) -> list[tuple[Path, str, Played | None]]:
-    reader = csv.DictReader(io.StringIO(read_text(table, "truth"), newline=""), restval="")
+    reader = csv.DictReader(io.StringIO(read_text(table, "truth", _MOST_BYTES), newline=""), restval="")
     missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
     if missing:
         raise UsageError(

@@ -34,6 +34,6 @@ def interrupt(views: npt.NDArray[np.uint8], recent: float, begun: float, rng: np
     elif kind < recent + begun:
         shift = int(rng.integers(-6, 7))
         others = np.roll(np.roll(views, 1, axis=0)[:, ::-1], shift, axis=2)
-        for view, other in zip(views, others.copy(), strict=True):
+        for view, other in zip(views, others, strict=True):
             begins = int(rng.integers(_LATEST_S * FPS, _EARLIEST_S * FPS + 1))
             view[:begins] = other[:begins]
