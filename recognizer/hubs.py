@@ -57,7 +57,7 @@ class Hubs:
 
     def warm(self) -> None:
         """Build the index now, so that no feed has to wait for it."""
-        assert self._index is not None
+        self.search(np.zeros((1, self._width), dtype=np.float32), 1)
 
     @cached_property
     def _index(self) -> faiss.Index:
@@ -109,15 +109,16 @@ def _usual(view: CatalogueView) -> Floats:
     rows = np.unique(np.linspace(0, len(vectors) - 1, min(_COHORT_WINDOWS, len(vectors)), dtype=np.int64))
     windowed = np.unique(view.vector_track)  # a track may be too short for a window
     first_rows = np.searchsorted(view.vector_track, windowed)
-    found = np.full((len(rows), tracks), -1.0, dtype=np.float32)  # a cosine is never less
+    found = np.empty((len(rows), len(windowed)), dtype=np.float32)
     for first in range(0, len(rows), _BLOCK_WINDOWS):
         block = rows[first : first + _BLOCK_WINDOWS]
         best = np.maximum.reduceat(vectors[block] @ vectors.T, first_rows, axis=1)
         other = work[view.vector_track[block]][:, None] != work[windowed]
-        found[first : first + _BLOCK_WINDOWS, windowed] = np.where(other, best, -1.0)
+        found[first : first + _BLOCK_WINDOWS] = np.where(other, best, -np.inf)
     usual = np.zeros(tracks, np.float32)
-    if not len(windowed) or (found[:, windowed] >= -1.0 + 1e-6).sum(axis=0).min() < _LEAST_COHORT:
-        return usual  # one rule for all, or none
     nearest = max(1, round(_NEAREST * len(rows)))
-    usual[windowed] = np.partition(found[:, windowed], -nearest, axis=0)[-nearest]
+    # One rule for all, or none; and what is taken must be another work's window.
+    if not len(windowed) or np.isfinite(found).sum(axis=0).min() < max(_LEAST_COHORT, nearest):
+        return usual
+    usual[windowed] = np.partition(found, -nearest, axis=0)[-nearest]
     return usual
