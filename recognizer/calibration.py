@@ -32,9 +32,10 @@ FEATURES: Mapping[str, int] = {
     "works": -1,
     "near": 1,
     "lead_near": 1,
+    "steady": 1,
 }
 # Evidence that models calibrated earlier do not know: it weighs nothing with them.
-_LATER = ("recent",)
+_LATER = ("recent", "steady")
 _LIMIT = 1e4
 _METADATA_PROPS = 14
 
@@ -54,9 +55,10 @@ def checked(numbers: object) -> dict[str, float]:
         raise ModelError("the model's calibration must map names to numbers; calibrate the model again")
     if not numbers:
         return {}
-    later = {f"{name}.{part}": 0.0 for name in _LATER for part in ("weight", "low", "high")}
-    if not later.keys() & numbers.keys():
-        numbers = later | dict(numbers)
+    for added in _LATER:
+        later = {f"{added}.{part}": 0.0 for part in ("weight", "low", "high")}
+        if not later.keys() & numbers.keys():
+            numbers = later | dict(numbers)
     wanted = {"bias"} | {f"{name}.{part}" for name in FEATURES for part in ("weight", "low", "high")}
     if set(numbers) != wanted:
         seen = sorted(set(map(str, numbers)) ^ wanted)[:6]

@@ -20,6 +20,7 @@ from recognizer.matcher import Candidate
 from recognizer.profiles import Profile
 from recognizer.second_opinion import second_opinion
 from recognizer.shortlist import Shortlist
+from recognizer.steady import Steadiness
 from recognizer.step import Floats, StepOutput
 from recognizer.tracker import Change, Tracker
 from recognizer.windower import Step
@@ -46,6 +47,8 @@ class Decision:
         self._profile = profile
         self.history = PitchHistory(contract, profile.history_s)
         self._shortlist = Shortlist(profile.matcher)
+        self._steady = Steadiness()
+        self._asked = 0
         kind = "calibrated" if contract.calibration else "uncalibrated"
         self._tracker = Tracker(f"{clock.feed}@{clock.started_at_ms}", clock.rate_hz, kind, profile.tracker)
         self._steps = 0
@@ -101,7 +104,9 @@ class Decision:
         if missing:
             short += self._ask(newest, [n for work in missing for n in view.tracks_of_work(work)], missing, view)
         self._shortlist.note([*long, *short])
-        return gather(long, short, now, self._clock.rate_hz, view.works, near)
+        seconds, self._asked = max(0, now - self._asked) / self._clock.rate_hz, now
+        steady = self._steady.update(seconds, [*long, *short])
+        return gather(long, short, now, self._clock.rate_hz, view.works, near, steady)
 
     def _ask(
         self, history: PitchHistory, numbers: Sequence[int], works: Sequence[str], view: CatalogueView
@@ -121,6 +126,7 @@ class Decision:
         """Close everything and forget the evidence."""
         self.history.forget()
         self._shortlist.forget()
+        self._steady.forget()
         self._music_steps = 0
         return self._events(self._tracker.close_all(at_sample, reason), at_sample)
 
@@ -134,6 +140,8 @@ class Decision:
         return {
             "tracker": self._tracker.save(),
             "shortlist": self._shortlist.save(),
+            "steady": self._steady.save(),
+            "asked": self._asked,
             "history_end": self.history.end_sample,
             "steps": self._steps,
             "music_steps": self._music_steps,
@@ -145,6 +153,8 @@ class Decision:
         """Inverse of `save`."""
         self._tracker.restore(state["tracker"])
         self._shortlist.restore(state["shortlist"])
+        self._steady.restore(state["steady"])
+        self._asked = state["asked"]
         self.history.frames, self.history.end_sample = frames, state["history_end"]
         self._steps, self._music_steps = state["steps"], state["music_steps"]
         self.index_version, self._model_id = state["index_version"], state["model_id"]

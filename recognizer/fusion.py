@@ -39,7 +39,8 @@ class Evidence:
         ``since`` seconds since the path ended;
         ``works`` decimal logarithm of the works in the catalogue;
         ``near`` how much the newest windows stand out towards the work (`Shortlist.near`), ``lead_near`` how much more
-        than towards the best other work, within ±4.
+        than towards the best other work, within ±4;
+        ``steady`` how steadily the work was ahead (`recognizer.steady`).
     """
 
     candidate: Candidate
@@ -53,6 +54,7 @@ def gather(
     rate_hz: int,
     works: int,
     near: Mapping[str, float] | None = None,
+    steady: Mapping[str, float] | None = None,
 ) -> list[Evidence]:
     """Join what two alignments found, one entry a work, in the order of their ids.
 
@@ -68,8 +70,10 @@ def gather(
         Works in the catalogue.
     near : mapping of str to float, optional
         From `Shortlist.near`.
+    steady : mapping of str to float, optional
+        From `Steadiness.update`.
     """
-    near = near or {}
+    near, steady = near or {}, steady or {}
     by_long, by_short = (best_per_work(some, lambda c: c.strength) for some in (long, short))
     long_strength, short_strength = (
         {work: max(0.0, c.strength) for work, c in some.items()} for some in (by_long, by_short)
@@ -91,6 +95,7 @@ def gather(
             "works": math.log10(max(1, works)),
             "near": near.get(work, 0.0),
             "lead_near": _lead(near, work),
+            "steady": steady.get(work, 0.0),
         }
         found.append(Evidence(best, tuple(named[name] for name in FEATURES)))
     return found
