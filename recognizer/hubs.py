@@ -12,6 +12,7 @@ recordings among long ones better and loses everywhere else.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import faiss
@@ -60,18 +61,37 @@ class Hubs:
         self.search(np.zeros((1, self._width), dtype=np.float32), 1)
 
     @cached_property
-    def _index(self) -> faiss.Index:
+    def _index(self) -> CorrectedIndex:
+        return CorrectedIndex(self._vectors, self.usual, self._track)
+
+    def search(self, embeddings: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """The rows that stand out most, see `CorrectedIndex.search`."""
+        return self._index.search(embeddings, count)
+
+
+class CorrectedIndex:
+    """Exact search among windows by what is left of their cosine when half of what is usual is taken off.
+
+    Parameters
+    ----------
+    vectors : float32 array, shape (windows, dimension)
+        Unit norm.
+    usual : float32 array, shape (tracks,)
+    track : int array, shape (windows,)
+        Track of each window.
+    """
+
+    def __init__(self, vectors: Floats, usual: Floats, track: npt.NDArray[np.integer[Any]]) -> None:
+        self._width = vectors.shape[1]
         padded = self._width + 1 + -(self._width + 1) % _LANES
         # Half precision halves the memory that every search reads; its error is far below any difference that matters.
-        index = faiss.IndexScalarQuantizer(padded, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        for first in range(0, len(self._vectors), 65_536):
+        self._index = faiss.IndexScalarQuantizer(padded, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        for first in range(0, len(vectors), 65_536):
             rows = slice(first, first + 65_536)
-            track = self._track[rows]
-            block = np.zeros((len(track), padded), dtype=np.float32)
-            block[:, : self._width] = self._vectors[rows] / _UNIT
-            block[:, self._width] = -_SHARE * self.usual[track] / _UNIT
-            index.add(block)
-        return index
+            block = np.zeros((len(track[rows]), padded), dtype=np.float32)
+            block[:, : self._width] = vectors[rows] / _UNIT
+            block[:, self._width] = -_SHARE * usual[track[rows]] / _UNIT
+            self._index.add(block)
 
     def search(self, embeddings: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
         """The rows that stand out most for unit embeddings, shape (queries, dimension).
@@ -79,7 +99,7 @@ class Hubs:
         Returns
         -------
         scores : float32 array, shape (queries, up to ``count``)
-            As `corrected` has them, best first.
+            As `Hubs.corrected` has them, best first.
         rows : int64 array, the same shape
         """
         queries = len(embeddings)

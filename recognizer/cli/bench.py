@@ -20,7 +20,7 @@ from recognizer.demo.programme import write_demo
 from recognizer.embedder import Embedder
 from recognizer.events import FeedClock
 from recognizer.gate import MusicGate
-from recognizer.index import FlatIndex
+from recognizer.hubs import CorrectedIndex
 from recognizer.pipeline import FeedLine
 from recognizer.profiles import default_profile
 from recognizer.reference import analyse
@@ -117,7 +117,7 @@ def _parts(folder: Path, embedder: Embedder, rows: int) -> dict[str, tuple[Calla
     step = StepInput(0, pcm, past)
     random = rng.standard_normal((rows, contract.dimension)).astype(np.float32)
     random /= np.linalg.norm(random, axis=1, keepdims=True)
-    index = FlatIndex(contract.dimension, [random])
+    index = CorrectedIndex(random, np.zeros(1, np.float32), np.zeros(rows, np.int64))
     queries = 2 if contract.recent_steps else 1
     history = analyse([audio[: round(profile.history_s) * rate_hz]], embedder).pitch
     tracks = [number % len(view.tracks) for number in range(profile.matcher.look)]
