@@ -50,10 +50,10 @@ class TrackerSettings:
 
     open_belief: float = 0.7
     open_confidence: float = 0.8
-    keep_confidence: float = 0.1
+    keep_confidence: float = 0.05
     maybe_belief: float = 0.2
     recent_s: float = 7.0
-    close_after_s: float = 30.0
+    close_after_s: float = 40.0  # as long as the history: what is heard again by then was never gone
     quiet_after_s: float = 15.0
     retract_within_s: float = 20.0
     update_every_s: float = 6.0
@@ -171,6 +171,8 @@ class Tracker:
             return []
         if self._believed(leader) < settings.open_belief:
             return []
+        if leader.heard_to <= self._begin(leader):
+            return []  # what was told already, and nothing since
         return [*self._overtake(now, leader), self._opened(now, leader, ranked[1:4])]
 
     def _believed(self, candidate: Candidate) -> float:
@@ -186,8 +188,7 @@ class Tracker:
                 gone = held.detection.revised(state="retracted", end_sample=held.last_heard, close_reason="overtaken")
                 changes.append((RETRACTED, gone))
             else:
-                end = max(held.detection.start_sample, min(held.last_heard, leader.heard_from))
-                changes.append(self._close(work, end, "next_work"))
+                changes.append(self._close(work, min(held.last_heard, leader.heard_from), "next_work"))
         return changes
 
     def _opened(self, now: int, leader: Candidate, others: list[Candidate]) -> Change:
@@ -220,6 +221,7 @@ class Tracker:
 
     def _close(self, work: str, end: int, reason: str) -> Change:
         held = self._open.pop(work)
+        end = max(end, held.detection.start_sample)
         others = [entry for entry in self._ended.items() if entry[0] != work]
         self._ended = dict([*others, (work, end)][-_REMEMBERED:])
         return CLOSED, held.detection.revised(state="closed", end_sample=end, close_reason=reason)

@@ -60,7 +60,7 @@ def test_opens_after_confirmations_updates_and_closes_with_a_reason() -> None:
     tracker = make()
     changes = play(tracker, "a", 0, 60)
     assert kinds(changes)[0] == OPENED and set(kinds(changes)[1:]) == {UPDATED}
-    changes += play(tracker, None, 60, 100)
+    changes += play(tracker, None, 60, 110)
     kind, last = changes[-1]
     assert kind == CLOSED and last.close_reason == "no_longer_heard"
     assert last.start_sample == 0 and last.end_sample == 60 * RATE
@@ -119,14 +119,29 @@ def test_a_mistake_overtaken_soon_is_retracted() -> None:
 
 def test_a_song_that_stops_and_resumes_is_heard_twice_without_overlap() -> None:
     tracker = make()
-    changes = play(tracker, "a", 0, 40) + play(tracker, None, 44, 80)
+    changes = play(tracker, "a", 0, 40) + play(tracker, None, 44, 90)
     # The history still holds the first time: its path reaches back into what is over.
-    for now in range(84 * RATE, 110 * RATE, 4 * RATE):
+    for now in range(94 * RATE, 120 * RATE, 4 * RATE):
         changes += tracker.update(now, [candidate("a", now, heard_from=30 * RATE)])
     first, second = (d for kind, d in changes if kind == OPENED)
     (closed,) = (d for kind, d in changes if kind == CLOSED)
     assert closed.end_sample == 40 * RATE and first.detection_id != second.detection_id
     assert all(d.start_sample >= 40 * RATE for _, d in changes if d.detection_id == second.detection_id)
+
+
+def test_a_part_that_the_reference_lacks_does_not_split_a_detection() -> None:
+    tracker = make()
+    changes = play(tracker, "a", 0, 40) + play(tracker, None, 40, 74) + play(tracker, "a", 76, 110)
+    assert kinds(changes).count(OPENED) == 1 and CLOSED not in kinds(changes)
+
+
+def test_what_was_told_is_not_told_again() -> None:
+    tracker = make()
+    changes = play(tracker, "a", 0, 40)
+    changes += tracker.close_all(40 * RATE, "gap")
+    for now in range(41 * RATE, 46 * RATE, RATE):
+        changes += tracker.update(now, [candidate("a", now, heard_to=39 * RATE)])
+    assert kinds(changes).count(OPENED) == 1
 
 
 def test_a_medley_is_one_detection_a_song() -> None:
