@@ -33,7 +33,7 @@ def catalogue(references: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Cover:
     """A cover between silence and talk."""
-    return write_cover(tmp_path_factory.mktemp("recording") / "evening at the café.wav", before_s=6, talk_s=26)
+    return write_cover(tmp_path_factory.mktemp("recording") / "evening at the café.wav", before_s=6, talk_s=52)
 
 
 @pytest.fixture(autouse=True)
