@@ -32,7 +32,7 @@ def test_an_evening_on_the_radio(catalogue, references, tmp_path, visit, artefac
     A cover goes on air and is named on the dashboard and the kiosk; the worker that listens is killed; a reference
     is added; the cover ends and talk follows; the user presses Ctrl-C.
     """
-    evening = write_cover(tmp_path / "evening.wav", before_s=12, talk_s=34)
+    evening = write_cover(tmp_path / "evening.wav", before_s=12, talk_s=52)
     feeds, log = tmp_path / "feeds.toml", tmp_path / "stderr"
     catalogue = shutil.copytree(catalogue, tmp_path / "catalogue")  # it grows here
     with icecast(tmp_path) as station:
@@ -68,7 +68,7 @@ def test_an_evening_on_the_radio(catalogue, references, tmp_path, visit, artefac
             (again,) = wait_until(lambda: system.pids("worker.line_process"), 15, "another line process")
             assert again != line
 
-            closed = live.wait_for("detection.closed", 60)
+            closed = live.wait_for("detection.closed", 90)
             expect(tile.locator(".song")).not_to_have_text(TITLE)
             expect(dashboard.locator("#recent tr").first).to_contain_text("no longer heard")
             expect(kiosk.locator("#lead")).to_have_text(re.compile("That was|Listening"))
