@@ -47,15 +47,27 @@ class Bench:
 
     @property
     def references(self) -> list[int]:
-        """Numbers of the recordings that queries are ranked against."""
-        return [number for number, r in enumerate(self.recordings) if r.is_reference]
+        """Numbers of the recordings that queries are ranked against; what several sets list is there once."""
+        first: dict[tuple[str, str], str] = {}
+        return [
+            number
+            for number, recording in enumerate(self.recordings)
+            if recording.is_reference and first.setdefault(self._key(number), recording.group) == recording.group
+        ]
+
+    def _key(self, number: int) -> tuple[str, str]:
+        return self.contents[number], self.recordings[number].work_id
+
+    def members(self, group: str) -> npt.NDArray[np.bool_]:
+        """Whether a set lists a reference, shape (references,)."""
+        listed = {self._key(n) for n, r in enumerate(self.recordings) if r.is_reference and r.group == group}
+        return np.array([self._key(number) in listed for number in self.references], dtype=np.bool_)
 
     def own(self) -> npt.NDArray[np.bool_]:
         """Whether a reference belongs to the query's set, shape (queries, references)."""
-        left = np.array([self.recordings[number].group for number in self.queries], dtype=object)
-        right = np.array([self.recordings[number].group for number in self.references], dtype=object)
-        mask: npt.NDArray[np.bool_] = left[:, None] == right[None, :]
-        return mask
+        groups = [self.recordings[number].group for number in self.queries]
+        members = {group: self.members(group) for group in dict.fromkeys(groups)}
+        return np.array([members[group] for group in groups], dtype=np.bool_)
 
     def others(self) -> npt.NDArray[np.bool_]:
         """Whether a reference is another recording than the query, shape (queries, references)."""

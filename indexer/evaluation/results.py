@@ -91,7 +91,7 @@ def groups(bench: Bench) -> list[tuple[str, str, list[int]]]:
 
 def _pools(bench: Bench, own_set: str) -> Iterator[tuple[str, list[int]]]:
     everything = list(range(len(bench.references)))
-    own = [column for column, number in enumerate(bench.references) if bench.recordings[number].group == own_set]
+    own = np.flatnonzero(bench.members(own_set)).tolist()
     if own and len(own) < len(everything):
         yield OWN, own
     yield ALL, everything
@@ -100,8 +100,8 @@ def _pools(bench: Bench, own_set: str) -> Iterator[tuple[str, list[int]]]:
 def _measured(
     bench: Bench, system: System, where: tuple[str, str, str], rows: list[int], columns: list[int], seed: int
 ) -> Iterator[Result]:
-    queries = [bench.queries[row] for row in rows]
-    references = [bench.references[column] for column in columns]
+    asking, everything = bench.queries, bench.references
+    queries, references = [asking[row] for row in rows], [everything[column] for column in columns]
     works = [bench.recordings[number].work_id for number in references]
     asked = trial(
         [bench.contents[number] for number in queries],

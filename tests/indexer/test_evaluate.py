@@ -108,6 +108,21 @@ def test_everything_in_one_run(evaluate: Any, music: Path, tmp_path: Path) -> No
     assert evaluate("--distractors", music / "strangers", "--json").out == done.out
 
 
+def test_a_recording_that_two_sets_list_is_one_reference(evaluate: Any, music: Path, tmp_path: Path) -> None:
+    rows = ["path,work_id,role,set"]
+    for seed in range(4):
+        rows += [f"song{seed}.wav,w{seed},reference,{group}" for group in ("close", "free")]
+        rows += [f"cover{seed}.wav,w{seed},query,{'close' if seed < 3 else 'free'}"]
+    table = tmp_path / "twice.csv"
+    table.write_text("\n".join([*rows, "song4.wav,w4,reference,free"]) + "\n")
+    done = evaluate("--root", music, "--no-baselines", "--align-budget", 0, "--json", manifest=table)
+    assert done.code == 0, done.err
+    counts = {
+        (r["set"], r["pool"]): (r["references"], r["works"], r["relevant_per_query"]) for r in done.lines[0]["results"]
+    }
+    assert counts == {("close", "own"): (4, 4, 1.0), ("close", "all"): (5, 5, 1.0), ("free", "all"): (5, 5, 1.0)}
+
+
 def test_the_block_for_people(evaluate: Any) -> None:
     done = evaluate("--sets", "b", "--align-budget", 0)
     assert done.code == 0, done.err
