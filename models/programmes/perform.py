@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from models.data.arrange import Notes
+from models.data.mixing import TUNE_DB, over
+from models.data.passages import Matched, matched
 from models.data.render import Samples, render
 from models.data.score import Score
 from models.data.style import Style, draw_style
@@ -68,18 +72,30 @@ class Players:
         return self._performed(stretch, replace(draw_style(rng), edits=0.0), rng)
 
     def cover(self, work: Work, rng: np.random.Generator) -> Cover:
-        """Another human's version where there is one, else another arrangement.
+        """Another human's version where there is one whose tune agrees with the reference's, else another arrangement.
 
-        In any case in another style and tempo, in a key drawn anew, and of music that the reference holds.
+        In any case in another style and tempo, in a key drawn anew, and of music that the reference holds. What differs
+        in a human version is what people changed: no more mistakes are invented.
         """
         reference = self._reference_stretch(work, self._rng(work))
-        if len(work.paths) > 1:
-            other = work.paths[1 + int(rng.integers(len(work.paths) - 1))]
-            stretch, how = self._other_version(reference, other, rng), "human version"
+        versions = self._versions(work.paths, reference)
+        style = draw_style(rng)
+        if versions:
+            path, place = versions[int(rng.integers(len(versions)))]
+            stretch, style = self._other_version(reference, path, place, rng), replace(style, edits=0.0)
+            how = "human version"
         else:
             stretch, how = self._arrangement(reference, rng), "arrangement"
-        audio = self._performed(stretch, draw_style(rng), rng)
-        return Cover(audio, f"{how} {stretch.path}")
+        return Cover(self._performed(stretch, style, rng), f"{how} {stretch.path}")
+
+    def _versions(self, paths: Sequence[str], reference: _Stretch) -> list[tuple[str, Matched]]:
+        """Other versions that play a passage of the reference, and where they do.
+
+        Works are cliques found by machine: some of their files have no music in common.
+        """
+        store = self._corpus.store
+        found = [(path, matched(store[paths[0]], store[path], reference.beat_s)) for path in paths[1:]]
+        return [(path, place) for path, place in found if place is not None and place.a < reference.beats]
 
     def unknown(self, work: Work, seconds: float, rng: np.random.Generator) -> Cover:
         """Some of a work that is not in the catalogue."""
@@ -112,10 +128,13 @@ class Players:
             beats = rng.uniform(40 / beat_s, beats)
         return _Stretch(reference.path, rng.uniform(0, reference.beats - beats), beats, beat_s)
 
-    def _other_version(self, reference: _Stretch, path: str, rng: np.random.Generator) -> _Stretch:
-        """The part of another version in which the reference's music is played, as far as their tunes tell."""
+    def _other_version(self, reference: _Stretch, path: str, place: Matched, rng: np.random.Generator) -> _Stretch:
+        """The part of another version in which the reference's music is played, as far as their tunes tell.
+
+        The tempo is the reference's or somewhat off; a crotchet of one may be a quaver of the other.
+        """
         score = self._corpus.store[path]
-        beat_s = _beat_s(score, rng)
+        beat_s = reference.beat_s / place.ratio / _tempo(rng)
         beats = rng.uniform(45, 120) / beat_s
         if score.beats < beats:
             return _Stretch(path, 0.0, beats, beat_s)
@@ -125,7 +144,8 @@ class Players:
             return _Stretch(path, 0.0, beats, beat_s)
         low, high = np.quantile(inside, (0.1, 0.9))
         beats = float(np.clip(high - low, 45 / beat_s, beats))
-        first = float(np.clip((low + high - beats) / 2, 0, score.beats - beats))
+        middle = np.clip((low + high - beats) / 2, place.b - beats, place.b)
+        first = float(np.clip(middle, 0, score.beats - beats))
         return _Stretch(path, first, beats, beat_s)
 
     def _performed(self, stretch: _Stretch, style: Style, rng: np.random.Generator) -> Samples:
@@ -138,9 +158,17 @@ class Players:
         notes = play(
             Passage(score, chords, centre, stretch.beat_s), replace(style, missed=0.0, melody_missed=0.0), seconds, rng
         )
+        return levelled(trimmed(self._sounded(notes, seconds, stretch.beat_s if style.drums else None, rng)))
+
+    def _sounded(self, notes: Notes, seconds: float, drums_beat_s: float | None, rng: np.random.Generator) -> Samples:
+        """Tune and accompaniment rendered apart, so that the tune can be put in front as mixing engineers do."""
         soundfont = self._soundfonts[int(rng.integers(len(self._soundfonts)))]
-        drums = stretch.beat_s if style.drums else None
-        return levelled(trimmed(render(notes, seconds, soundfont, RATE_HZ, rng, drums)))
+        tune, rest = notes.pick(notes.melody > 0), notes.pick(notes.melody == 0)
+        front = render(tune, seconds, soundfont, RATE_HZ, rng, None)
+        if not len(rest) and drums_beat_s is None:
+            return front
+        behind = render(rest, seconds, soundfont, RATE_HZ, rng, drums_beat_s)
+        return over(front, behind, float(rng.uniform(*TUNE_DB)), RATE_HZ)
 
 
 def _beat_s(score: Score, rng: np.random.Generator) -> float:

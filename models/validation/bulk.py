@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.data.arrange import Notes
+from models.data.mixing import over
 from models.data.render import Programs, to_midi
 from models.validation.manifest import ValidationError
 
@@ -113,15 +114,8 @@ def _level(mono: npt.NDArray[np.float32], take: Take, soundfont: Path) -> Pcm:
 def mixed(first: Pcm, second: Pcm, first_db: float) -> Pcm:
     """Two parts of equal length with the first so many decibels above the second, at the first's peak level."""
     a, b = first.astype(np.float32), second.astype(np.float32)
-    both = a * (10 ** (first_db / 20) / _loudness(a)) + b / _loudness(b)
+    both = over(a, b, first_db, RATE_HZ)
     return np.round(both * (float(np.abs(a).max()) / float(np.abs(both).max()))).astype(np.int16)
-
-
-def _loudness(pcm: npt.NDArray[np.float32]) -> float:
-    """Root mean square of the frames of 50 ms that are within 30 dB of the loudest."""
-    frame = RATE_HZ // 20
-    power = np.square(pcm[: len(pcm) // frame * frame]).reshape(-1, frame).mean(1)
-    return float(np.sqrt(power[power >= 1e-3 * power.max()].mean()))
 
 
 def write_wav(path: Path, pcm: Pcm) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from models.data.manifest import Entry
+from models.data.mixing import TUNE_DB
 from models.data.store import ScoreStore
 from models.validation.bulk import Take, mixed, render_all, write_wav
 from models.validation.manifest import ValidationError, draw_of, halves, write_rows
@@ -22,7 +23,6 @@ COLUMNS = (
     "semitones", "tempo_ratio", "agreement", "tune_db",
 )  # fmt: skip
 _BATCH = 80
-_TUNE_DB = (-3.0, 6.0)
 _QUERY, _REFERENCE, _LONE = 10, 11, 12
 
 
@@ -84,7 +84,7 @@ def perform(item: Item) -> tuple[Take, Take | None]:
 
 def tune_db(item: Item) -> float:
     """How far the tune is above its accompaniment, in decibels of their sounding stretches: -3 to 6."""
-    return float(np.random.default_rng((*item.seed, 3)).uniform(*_TUNE_DB))
+    return float(np.random.default_rng((*item.seed, 3)).uniform(*TUNE_DB))
 
 
 def render_missing(items: Iterable[Item], out: Path, say: Callable[[str], None]) -> int:

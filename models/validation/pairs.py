@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.data.manifest import Entry
+from models.data.passages import Matched, matched
 from models.data.score import MELODY, Score
 from models.data.store import ScoreStore
 from models.validation.manifest import draw_of
-from models.validation.passages import Matched, matched
 from models.validation.perform import Part, rounds_beats
 
 LONGEST_REFERENCE_S = 45.0

@@ -10,15 +10,19 @@ import pytest
 
 pytest.importorskip("mido", reason="the generator renders MIDI; install the extra [train]")
 
+from models.data.arrange import Notes
 from models.data.manifest import Entry
+from models.data.mixing import over
 from models.data.score import MELODY, make_score
 from models.data.store import ScoreStore, _write
+from models.data.views import Corpus
+from models.programmes import perform
 from models.programmes.broadcast import Ingredients, compose
-from models.programmes.choose import choose, works_of
+from models.programmes.choose import Work, choose, works_of
 from models.programmes.desk import Desk
 from models.programmes.files import truth_rows, write_flac
 from models.programmes.material import read
-from models.programmes.perform import RATE_HZ, trimmed
+from models.programmes.perform import RATE_HZ, Players, trimmed
 from models.programmes.recorded import read_recordings, write_recorded
 from tests.audio_samples import tune, write_audio
 
@@ -162,3 +166,64 @@ def test_each_kind_gets_its_share(tmp_path: Path) -> None:
     spent = {kind: sum(r.end_s - r.start_s for r in desk.rows if r.kind == kind) for kind in ("foreign", "speech")}
     assert desk.now_s >= 400
     assert spent["foreign"] > spent["speech"] > 0
+
+
+class Band:
+    """Stands in for FluidSynth: tunes are loud, accompaniments louder; keeps the notes it was given."""
+
+    def __init__(self) -> None:
+        self.tunes: list[Notes] = []
+
+    def __call__(self, notes: Notes, seconds: float, soundfont: Path, rate_hz: int, *_: object) -> np.ndarray:
+        front = bool(len(notes)) and bool(notes.melody[0])
+        if front:
+            self.tunes.append(notes)
+        wave = np.sin(np.arange(int(seconds * rate_hz)) * (0.3 if front else 0.07))
+        return (wave * (0.1 if front else 0.9)).astype(np.float32)
+
+
+def players_of(tmp_path: Path, melodies: dict[str, np.ndarray], lengths: dict[str, float]) -> Players:
+    scores = [
+        make_score(
+            np.arange(len(m)) * lengths[path], np.full(len(m), lengths[path]), m, np.full(len(m), MELODY), 0.5
+        )
+        for path, m in melodies.items()
+    ]  # fmt: skip
+    _write(tmp_path / "played.npz", list(melodies), scores)
+    entries = [Entry(path, "w", path, "val", "c", None) for path in melodies]
+    return Players(Corpus(entries, ScoreStore(tmp_path / "played.npz")), [Path("one.sf2")], 0)
+
+
+def test_only_versions_with_music_in_common_are_played_as_covers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    band = Band()
+    monkeypatch.setattr(perform, "render", band)
+    rng = np.random.default_rng(4)
+    first, other = rng.integers(55, 75, 200), rng.integers(55, 75, 200)
+    # The other version is written in notes of half the length, in another key.
+    melodies, lengths = {"a": first, "b": other, "c": first + 4}, {"a": 1.0, "b": 1.0, "c": 0.5}
+    players = players_of(tmp_path, melodies, lengths)
+    players.reference(Work("w", ("a", "b", "c")))
+    gap_s = float(np.median(np.diff(np.unique(np.round(band.tunes.pop().onset, 2)))))
+    for seed in range(6):
+        draw = np.random.default_rng(seed)
+        assert players.cover(Work("w", ("a", "b", "c")), draw).note == "human version c"
+        played_s = float(np.median(np.diff(np.unique(np.round(band.tunes.pop().onset, 2)))))
+        assert 0.6 <= played_s / gap_s <= 1.6, "as fast as the reference, more or less, not twice as fast"
+        assert players.cover(Work("w", ("a", "b")), draw).note == "arrangement a"
+
+
+def test_the_tune_is_heard_above_what_accompanies_it() -> None:
+    rate_hz = 16_000
+    at = np.arange(4 * rate_hz)
+    tune_part = (0.05 * np.sin(at * 0.3)).astype(np.float32)
+    rest = (0.8 * np.sin(at * 0.07)).astype(np.float32)
+    tune_part[: len(at) // 2] = 0  # a rest of the tune does not make it louder
+    both = over(tune_part, rest, 3.0, rate_hz)
+    tail = both[-rate_hz:]
+    front = np.abs(np.fft.rfft(tail))
+    in_front, behind = front[round(0.3 * rate_hz / (2 * np.pi))], front[round(0.07 * rate_hz / (2 * np.pi))]
+    assert 20 * np.log10(in_front / behind) == pytest.approx(3.0, abs=1.0)
+    assert over(tune_part, np.zeros_like(rest), 3.0, rate_hz).std() > 0
+    assert not over(np.zeros_like(rest), np.zeros_like(rest), 3.0, rate_hz).any()

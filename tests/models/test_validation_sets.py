@@ -11,6 +11,7 @@ import pytest
 
 from models.data.arrange import Notes
 from models.data.manifest import Entry
+from models.data.passages import matched
 from models.data.score import MELODY, Score, make_score
 from models.data.store import ScoreStore, _write
 from models.validation import real, songs
@@ -18,7 +19,6 @@ from models.validation.__main__ import main
 from models.validation.human import plan, rows
 from models.validation.manifest import HALVES, halves
 from models.validation.pairs import LONGEST_REFERENCE_S, choose, held_out, lone_part
-from models.validation.passages import matched
 from models.validation.perform import Part, draw_player, notes_of
 
 
