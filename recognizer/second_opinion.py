@@ -11,11 +11,11 @@ from recognizer.align import Alignment, align_prepared, prepared
 from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.matcher import Candidate, MatcherSettings, Resolution, evidence, pooled
+from recognizer.shortlist import Said, Shortlist
 from recognizer.step import Floats
 
 if TYPE_CHECKING:
     from recognizer.history import PitchHistory
-    from recognizer.shortlist import Shortlist
 
 _CACHED_REFERENCES = 2048  # about 50 kB each
 # Pooled sequences per view: a view is replaced as a whole, and its entries go with it.
@@ -84,9 +84,7 @@ def second_opinion(
     candidates = []
     for opinion in found:
         if opinion.alignment.score > 0:
-            said = (0, 0.0, 0.0)
-            if shortlist is not None:
-                said = shortlist.evidence(view, opinion.track, contract.step_s)
+            said = Said() if shortlist is None else shortlist.evidence(view, opinion.track, contract.step_s)
             candidates.append(_candidate(view, history, opinion, resolution, said))
     return candidates
 
@@ -114,7 +112,7 @@ def _candidate(
     history: PitchHistory,
     opinion: Opinion,
     resolution: Resolution,
-    said: tuple[int, float, float],
+    said: Said,
 ) -> Candidate:
     track, path = view.tracks[opinion.track], opinion.alignment
     ratio = path.tempo_ratio
@@ -134,9 +132,9 @@ def _candidate(
         heard_from=history.position(path.query_start * resolution.pool),
         heard_to=history.position(last * resolution.pool),
         ref_start_ms=round(path.reference_start * resolution.pool * 1000 / view.pitch_fps),
-        hits=said[0],
-        similarity=said[1],
-        recent=said[2],
+        hits=said.hits,
+        similarity=said.similarity,
+        recent=said.recent,
     )
 
 

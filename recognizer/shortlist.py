@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,25 @@ _IN_TURN = 2  # of so many looked at, one has to wait for its turn
 _KEPT = 4  # times the length of the list, in references whose score is remembered
 _HELD = 3  # references looked at again because they aligned
 _HELD_STRENGTH = 2.0
+
+
+class Said(NamedTuple):
+    """What the embedding says about one reference.
+
+    Attributes
+    ----------
+    hits : int
+        Windows of the last half minute whose nearest windows of the reference lie on one line of time,
+        t_ref = a · t_feed + b with a from 0.6 to 1.6.
+    similarity : float
+        Mean, over the last two windows, of the best cosine with the reference's, less what is usual for it.
+    recent : float
+        The same of the newest seconds alone; 0 where the model has no such embedding.
+    """
+
+    hits: int = 0
+    similarity: float = 0.0
+    recent: float = 0.0
 
 
 class Shortlist:
@@ -137,36 +156,18 @@ class Shortlist:
         strong = sorted(candidates, key=lambda c: (-c.strength, c.reference_id))
         self._held = [c.reference_id for c in strong if c.strength >= _HELD_STRENGTH][:_HELD]
 
-    def evidence(self, view: CatalogueView, track: int, step_s: float) -> tuple[int, float, float]:
-        """What the embedding says about a reference.
-
-        Parameters
-        ----------
-        view : CatalogueView
-        track : int
-        step_s : float
-            Time from one window of the feed to the next.
-
-        Returns
-        -------
-        hits : int
-            Windows of the last half minute whose nearest windows of the reference lie on one line of time,
-            t_ref = a · t_feed + b with a from 0.6 to 1.6.
-        similarity : float
-            Mean, over the last two windows, of the best cosine with the reference's, less what is usual for it.
-        recent : float
-            The same of the newest seconds alone; 0 where the model has no such embedding.
-        """
+    def evidence(self, view: CatalogueView, track: int, step_s: float) -> Said:
+        """What the embedding says about a reference; ``step_s`` is the time from one window of the feed to the next."""
         first, end = np.searchsorted(view.vector_track, [track, track + 1]).tolist()
         stored = view.vectors[first:end]
         if first == end or self._windows.shape[1] != stored.shape[1]:
-            return 0, 0.0, 0.0
+            return Said()
         cosine = self._windows @ stored.T
         usual = float(hubs(view).usual[track])
         similarity = float(cosine[-_SIMILARITY_STEPS:].max(axis=1).mean()) - usual
         recent = float((self._ends @ stored.T).max(axis=1).mean()) - usual if len(self._ends) else 0.0
         there_s = view.vector_start_s[first:end][cosine.argmax(axis=1)]
-        return _in_line(np.arange(len(there_s)) * step_s, there_s), similarity, recent
+        return Said(_in_line(np.arange(len(there_s)) * step_s, there_s), similarity, recent)
 
     def save(self) -> dict[str, Any]:
         """The state as a JSON object."""
