@@ -33,9 +33,10 @@ FEATURES: Mapping[str, int] = {
     "near": 1,
     "lead_near": 1,
     "steady": 1,
+    "placed": 1,
 }
 # Evidence that models calibrated earlier do not know: it weighs nothing with them.
-_LATER = ("recent", "steady")
+_LATER = ("recent", "steady", "placed")
 _LIMIT = 1e4
 _METADATA_PROPS = 14
 

@@ -40,7 +40,8 @@ class Evidence:
         ``works`` decimal logarithm of the works in the catalogue;
         ``near`` how much the newest windows stand out towards the work (`Shortlist.near`), ``lead_near`` how much more
         than towards the best other work, within ±4;
-        ``steady`` how steadily the work was ahead (`recognizer.steady`).
+        ``steady`` how steadily the work was ahead (`recognizer.steady`);
+        ``placed`` how near the last windows were at the places that the alignment names.
     """
 
     candidate: Candidate
@@ -96,6 +97,7 @@ def gather(
             "near": near.get(work, 0.0),
             "lead_near": _lead(near, work),
             "steady": steady.get(work, 0.0),
+            "placed": best.placed,
         }
         found.append(Evidence(best, tuple(named[name] for name in FEATURES)))
     return found

@@ -43,6 +43,8 @@ class Candidate:
         How near the work's windows were to those of the last steps (cosine), 0 when unknown.
     recent : float
         The same of the newest seconds alone, 0 when the model does not tell.
+    placed : float
+        How near the last windows were to the work's at the places where the alignment says that they are.
     """
 
     work_id: str
@@ -61,6 +63,7 @@ class Candidate:
     hits: int = 0
     similarity: float = 0.0
     recent: float = 0.0
+    placed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ class Profile:
 
 
 PROFILES = {
-    "monitoring": Profile("monitoring", TrackerSettings()),
+    # The lowest confidence, in steps of 0.05, at which nothing on the programmes of development was named falsely.
+    "monitoring": Profile("monitoring", TrackerSettings(open_confidence=0.9)),
     "kiosk": Profile(
         "kiosk",
         TrackerSettings(open_belief=0.5, open_confidence=0.7),

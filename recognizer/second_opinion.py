@@ -11,7 +11,7 @@ from recognizer.align import Alignment, align_prepared, prepared
 from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.matcher import Candidate, MatcherSettings, Resolution, evidence, pooled
-from recognizer.shortlist import Said, Shortlist
+from recognizer.shortlist import Line, Said, Shortlist
 from recognizer.step import Floats
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def second_opinion(
     candidates = []
     for opinion in found:
         if opinion.alignment.score > 0:
-            said = Said() if shortlist is None else shortlist.evidence(view, opinion.track, contract.step_s)
+            line = _line(opinion.alignment, history, resolution, view)
+            said = Said() if shortlist is None else shortlist.evidence(view, opinion.track, contract, line)
             candidates.append(_candidate(view, history, opinion, resolution, said))
     return candidates
 
@@ -105,6 +106,13 @@ def _worth_a_closer_look(
     chosen = [o for o in best if o.strength >= settings.promising][: settings.refine]
     still_open = [o for o in best if o.track in open_tracks and o not in chosen]
     return chosen + still_open[: settings.refine]
+
+
+def _line(path: Alignment, history: PitchHistory, resolution: Resolution, view: CatalogueView) -> Line:
+    """What an alignment says about the place in the reference."""
+    pool = resolution.pool
+    ago_s = (len(history.frames) - path.query_start * pool) / view.pitch_fps
+    return Line(path.reference_start * pool / view.pitch_fps, ago_s, path.tempo_ratio or 1.0)
 
 
 def _candidate(
@@ -135,6 +143,7 @@ def _candidate(
         hits=said.hits,
         similarity=said.similarity,
         recent=said.recent,
+        placed=said.placed,
     )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
+from recognizer.contract import ModelContract
 from recognizer.hubs import hubs
 from recognizer.matcher import Candidate, MatcherSettings
 from recognizer.step import Floats
@@ -26,6 +27,7 @@ _TEMPO_RATIOS = np.linspace(0.6, 1.6, 11)
 _OFF_LINE_S = 6.0  # a hit this near to a line of time lies on it
 _RECENT_STEPS = 15  # half a minute of windows that a line of time is sought in
 _SIMILARITY_STEPS = 2  # more of them still hold what was played before
+_PLACED_STEPS = 8  # windows compared where an alignment says that they are
 _IN_TURN = 2  # of so many looked at, one has to wait for its turn
 _KEPT = 4  # times the length of the list, in references whose score is remembered
 _HELD = 3  # references looked at again because they aligned
@@ -44,11 +46,23 @@ class Said(NamedTuple):
         Mean, over the last two windows, of the best cosine with the reference's, less what is usual for it.
     recent : float
         The same of the newest seconds alone; 0 where the model has no such embedding.
+    placed : float
+        Mean cosine of the last eight windows with those of the reference where an alignment says that they are, less
+        what is usual: two opinions that do not know each other, of one place. 0 without an alignment.
     """
 
     hits: int = 0
     similarity: float = 0.0
     recent: float = 0.0
+    placed: float = 0.0
+
+
+class Line(NamedTuple):
+    """Where in a reference a feed is: it was at ``reference_s`` ``ago_s`` before now, and ``ratio`` times as fast."""
+
+    reference_s: float
+    ago_s: float
+    ratio: float
 
 
 class Shortlist:
@@ -156,8 +170,8 @@ class Shortlist:
         strong = sorted(candidates, key=lambda c: (-c.strength, c.reference_id))
         self._held = [c.reference_id for c in strong if c.strength >= _HELD_STRENGTH][:_HELD]
 
-    def evidence(self, view: CatalogueView, track: int, step_s: float) -> Said:
-        """What the embedding says about a reference; ``step_s`` is the time from one window of the feed to the next."""
+    def evidence(self, view: CatalogueView, track: int, contract: ModelContract, line: Line | None = None) -> Said:
+        """What the embedding says about a reference, and about an alignment with it."""
         first, end = np.searchsorted(view.vector_track, [track, track + 1]).tolist()
         stored = view.vectors[first:end]
         if first == end or self._windows.shape[1] != stored.shape[1]:
@@ -167,7 +181,9 @@ class Shortlist:
         similarity = float(cosine[-_SIMILARITY_STEPS:].max(axis=1).mean()) - usual
         recent = float((self._ends @ stored.T).max(axis=1).mean()) - usual if len(self._ends) else 0.0
         there_s = view.vector_start_s[first:end][cosine.argmax(axis=1)]
-        return Said(_in_line(np.arange(len(there_s)) * step_s, there_s), similarity, recent)
+        hits = _in_line(np.arange(len(there_s)) * contract.step_s, there_s)
+        placed = 0.0 if line is None else _placed(cosine, view.vector_start_s[first:end], contract, line) - usual
+        return Said(hits, similarity, recent, placed)
 
     def save(self) -> dict[str, Any]:
         """The state as a JSON object."""
@@ -186,6 +202,16 @@ class Shortlist:
         self.fresh = {str(key): float(value) for key, value in state["fresh"].items()}
         self._windows, self._ends = _unpacked(state["windows"]), _unpacked(state["ends"])
         self._held, self._turn = [str(key) for key in state["held"]], int(state["turn"])
+
+
+def _placed(cosine: Floats, starts_s: Floats, contract: ModelContract, line: Line) -> float:
+    """Mean of the newest rows of ``cosine``, shape (windows heard, windows stored), along a line of time."""
+    cosine = cosine[-_PLACED_STEPS:]
+    middle_s = contract.window_s / 2
+    ago_s = np.arange(len(cosine))[::-1] * contract.step_s + middle_s
+    there_s = line.reference_s + (line.ago_s - ago_s) * line.ratio
+    nearest = np.abs(starts_s + middle_s - there_s[:, None]).argmin(axis=1)
+    return float(cosine[np.arange(len(cosine)), nearest].mean())
 
 
 def _ordered(scores: Mapping[str, float]) -> list[str]:

@@ -11,8 +11,9 @@ import pytest
 from recognizer.catalogue import CatalogueView
 from recognizer.hubs import Hubs
 from recognizer.matcher import Candidate, MatcherSettings
-from recognizer.shortlist import Shortlist
-from tests.recognizer.songbook import songbook, unit, windows
+from recognizer.shortlist import Line, Shortlist
+from tests.recognizer.catalogue.builders import CONTRACT
+from tests.recognizer.songbook import HOP_S, songbook, unit, windows
 
 SETTINGS = MatcherSettings(hits=64, shortlist=16, look=6)
 
@@ -112,11 +113,28 @@ def test_what_aligned_and_what_is_open_is_looked_at_again(view: CatalogueView) -
 
 def test_hits_lie_on_a_line_and_similarity_is_above_the_usual(view: CatalogueView) -> None:
     shortlist = heard(view, 8, 15, noise=0.05)
-    hits, similarity, recent = shortlist.evidence(view, 8, 2.0)
-    others = [shortlist.evidence(view, number, 2.0) for number in range(8)]
-    assert hits >= 14 and hits > max(h for h, _, _ in others)
-    assert similarity > 0.3 > max(s for _, s, _ in others)
-    assert recent == 0.0
+    hits, similarity, recent, placed = shortlist.evidence(view, 8, CONTRACT)
+    others = [shortlist.evidence(view, number, CONTRACT) for number in range(8)]
+    assert hits >= 14 and hits > max(other.hits for other in others)
+    assert similarity > 0.3 > max(other.similarity for other in others)
+    assert (recent, placed) == (0.0, 0.0)
+
+
+def test_an_alignment_that_names_the_right_place_is_borne_out_by_the_windows(view: CatalogueView) -> None:
+    shortlist = Shortlist(SETTINGS)
+    for embedding in windows(20, 32, 8)[:15]:  # every second window of the feed is one of the reference: twice as fast
+        shortlist.update(view, embedding)
+    newest_s = 14 * HOP_S + CONTRACT.window_s  # where the reference is at the end of the newest window
+    ratio = HOP_S / CONTRACT.step_s
+    middle = (ratio - 1) * CONTRACT.window_s / 2  # windows are compared by their middles
+
+    def placed(track: int, early_s: float) -> float:
+        line = Line(newest_s + middle - 40.0 * ratio - early_s, 40.0, ratio)
+        return shortlist.evidence(view, track, CONTRACT, line).placed
+
+    right = placed(8, 0.0)
+    assert right > 0.3 > max(placed(8, 24.0), placed(8, -24.0), placed(5, 0.0))
+    assert right == pytest.approx(shortlist.evidence(view, 8, CONTRACT).similarity, abs=0.02)
 
 
 def test_the_newest_seconds_find_a_song_that_the_window_does_not_hold_yet(view: CatalogueView) -> None:
@@ -127,14 +145,14 @@ def test_the_newest_seconds_find_a_song_that_the_window_does_not_hold_yet(view: 
         plain.update(view, window)
         quick.update(view, window, new[step])
     assert quick.ranked(view).index(21) < plain.ranked(view).index(21) and quick.ranked(view)[0] == 21
-    assert quick.evidence(view, 21, 2.0)[2] > 0.3 > quick.evidence(view, 3, 2.0)[2]
+    assert quick.evidence(view, 21, CONTRACT).recent > 0.3 > quick.evidence(view, 3, CONTRACT).recent
     assert list(quick.near(view))[0] == "w21"
 
 
 def test_nothing_heard_is_no_evidence(view: CatalogueView, tmp_path: Path) -> None:
-    assert Shortlist(SETTINGS).evidence(view, 0, 2.0) == (0, 0.0, 0.0)
+    assert Shortlist(SETTINGS).evidence(view, 0, CONTRACT) == (0, 0.0, 0.0, 0.0)
     other = songbook(tmp_path / "other", 3, dimension=16)
-    assert heard(view, 1, 4).evidence(other, 0, 2.0) == (0, 0.0, 0.0)
+    assert heard(view, 1, 4).evidence(other, 0, CONTRACT) == (0, 0.0, 0.0, 0.0)
     assert Shortlist(SETTINGS).best(other) == [0, 1, 2]
     forgotten = heard(view, 1, 4)
     forgotten.forget()
@@ -150,5 +168,5 @@ def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(view: Catalogu
         one.update(view, embedding, embedding[::-1])
         two.update(view, embedding, embedding[::-1])
         assert one.best(view, ["w33"]) == two.best(view, ["w33"])
-        assert one.evidence(view, 4, 2.0) == two.evidence(view, 4, 2.0)
+        assert one.evidence(view, 4, CONTRACT) == two.evidence(view, 4, CONTRACT)
     assert one.save() == two.save() and one.scores == two.scores
