@@ -25,15 +25,21 @@ _TOLERANCE = 2e-3
 
 
 def load(front: Path, embedding: Path) -> tuple[RecognizerNet, SalienceConfig, EmbeddingConfig]:
-    """The network of two checkpoints with averaged weights, ready for inference."""
+    """The network of two checkpoints, or of one twice that holds both, with averaged weights, ready for inference."""
     front_state = torch.load(front, weights_only=True, map_location="cpu")
     embedding_state = torch.load(embedding, weights_only=True, map_location="cpu")
     front_config = SalienceConfig(width=int(front_state["width"]))
     embedding_config = EmbeddingConfig(**embedding_state["config"])
     front_net, embedding_net = SalienceNet(front_config), EmbeddingNet(embedding_config)
-    front_net.load_state_dict(front_state["average"])
-    embedding_net.load_state_dict(embedding_state["average"])
+    front_net.load_state_dict(_part(front_state["average"], "front."))
+    embedding_net.load_state_dict(_part(embedding_state["average"], "embedding."))
     return RecognizerNet(front_net, embedding_net).eval(), front_config, embedding_config
+
+
+def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Weights of one part where a checkpoint holds several (`models.nets.ears`), else all."""
+    part = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    return part or weights
 
 
 def export(net: RecognizerNet, promise: ModelContract, target: Path) -> str:

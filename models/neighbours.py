@@ -1,5 +1,7 @@
 """Which works an embedding network takes for each other: ``python -m models.neighbours CHECKPOINT --data DIR --out F``.
 
+``CHECKPOINT`` is one of `models.train`, or an exported model (``.onnx``), which sees eighteen seconds of a view.
+
 Batches whose works are alike teach more than random ones. Every training work is played twice; its nearest other
 works, the very nearest left out, are what `models.data.views` fills half of its groups with. The nearest are left out
 because in collections of traditional tunes they are often the same tune under another name.
@@ -10,6 +12,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,8 @@ from models.data.store import ScoreStore
 from models.data.style import draw_style
 from models.data.views import Corpus, Recipe, draw_pair, view
 from models.validate_scores import embed, load
+from recognizer.embedder import Embedder
+from recognizer.step import StepInput
 
 log = logging.getLogger("models.neighbours")
 _VIEWS = 2
@@ -54,6 +60,21 @@ def neighbours(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     return np.concatenate(rows).astype(np.int32)
 
 
+def _embedding_of(path: Path) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """What turns rolls, uint8 (n, frames, bins), into unit vectors, float32 (n, dimension)."""
+    if path.suffix != ".onnx":
+        return partial(embed, load(path))
+    embedder = Embedder(path)
+    contract = embedder.contract
+    silence = np.zeros(contract.step_samples + 2 * contract.context_samples, np.float32)
+
+    def exported(rolls: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        past = rolls[:, : contract.window_frames - contract.frames_per_step].astype(np.float32) / np.float32(255)
+        return np.stack([embedder.run([StepInput(0, silence, one)])[0].embedding for one in past])
+
+    return exported
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -67,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     entries = read_manifest(options.data / "works.csv", tuple(options.collections.split(",")))
     corpus = Corpus([e for e in entries if e.split == "train"], ScoreStore(options.data / options.store))
-    net, recipe, found = load(options.checkpoint), Recipe(human=0.0), []
+    embedded, recipe, found = _embedding_of(options.checkpoint), Recipe(human=0.0), []
     for number in range(0, len(corpus.works), _BATCH):
         rng = np.random.default_rng((7, number))
         rolls = [
@@ -75,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
             for files in corpus.works[number : number + _BATCH]
             for passage in draw_pair(corpus, files, recipe, rng)
         ]
-        found.append(embed(net, np.stack(rolls)).reshape(-1, _VIEWS, 128))
+        found.append(embedded(np.stack(rolls)).reshape(-1, _VIEWS, 128))
         log.info("%d of %d works", number + len(found[-1]), len(corpus.works))
     with options.out.open("wb") as file:
         np.savez(file, neighbours=neighbours(np.concatenate(found)), first=np.array([w[0] for w in corpus.works]))

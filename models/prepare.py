@@ -18,15 +18,21 @@ from models.data.salience import features
 from models.data.store import ScoreStore, build_store
 from models.data.teacher import RATE_HZ, Teacher
 from models.data.views import Corpus
+from models.heard.note_bank import write_sounds
+from models.heard.recordings import write_recordings as write_spectra
+from models.heard.spectra import Bytes, spectrum_of
+from models.nets.constantq import ConstantQ, ConstantQConfig
 from recognizer.decode import decode
 from recognizer.embedder import Embedder
 from recognizer.errors import RecognizerError
+from recognizer.timeline import Pcm16
 
 log = logging.getLogger("models.prepare")
 _SHARD_PIECES = 20
 _AUDIO = {".ogg", ".opus", ".mp3", ".flac", ".wav", ".m4a"}
 _SHORTEST_BYTES = 300_000  # shorter files are sound effects
 _LONGEST_S = 150
+_SHORTEST_RECORDING_S = 40
 
 
 def scores(options: argparse.Namespace) -> None:
@@ -71,6 +77,41 @@ def recorded(options: argparse.Namespace) -> None:
             yield path.name, np.round(salience * 255).astype(np.uint8)
 
     print(f"{write_recordings(options.out, heard())} recordings stored")
+
+
+def sounds(options: argparse.Namespace) -> None:
+    """Spectra of the notes of soundfonts."""
+    write_sounds(options.out, options.soundfont)
+
+
+def spectra(options: argparse.Namespace) -> None:
+    """Spectra of recordings beside what an exported model's front end hears in them, in one file."""
+    embedder = Embedder(options.model)
+    constantq = ConstantQ(ConstantQConfig())
+    files = sorted(p for p in options.recordings.rglob("*") if p.suffix.lower() in _AUDIO)
+
+    def heard() -> Iterator[tuple[str, Bytes, Bytes]]:
+        for path in files:
+            try:
+                pcm = np.concatenate([np.zeros(0, np.int16), *decode(path, embedder.contract.sample_rate_hz)])
+            except RecognizerError as error:
+                log.warning("left out: %s", error)
+                continue
+            middle = _middle(pcm, options.seconds * embedder.contract.sample_rate_hz)
+            if len(middle) < _SHORTEST_RECORDING_S * embedder.contract.sample_rate_hz:
+                continue
+            salience = features([middle], embedder)
+            log.info("%s %.0f s", path.name, len(salience) / FPS)
+            spectrum = spectrum_of(middle.astype(np.float32) / np.float32(32768), constantq)
+            yield path.name, spectrum, np.round(salience * 255).astype(np.uint8)
+
+    print(f"{write_spectra(options.out, heard())} recordings stored")
+
+
+def _middle(pcm: Pcm16, samples: int) -> Pcm16:
+    """At most so many samples, from a quarter of what is left over on: beginnings are often not like the rest."""
+    start = max(0, len(pcm) - samples) // 4
+    return pcm[start : start + samples]
 
 
 def _recorded_shards(folder: Path, teacher: Teacher, out: Path) -> None:
@@ -127,6 +168,16 @@ def main(arguments: list[str] | None = None) -> int:
     three.add_argument("--recordings", type=Path, required=True, help="folder, searched deeply")
     three.add_argument("--out", type=Path, required=True)
     three.set_defaults(run=recorded)
+    four = commands.add_parser("sounds", help="spectra of the notes of soundfonts, to play by ear from")
+    four.add_argument("--soundfont", type=Path, action="append", required=True)
+    four.add_argument("--out", type=Path, required=True)
+    four.set_defaults(run=sounds)
+    five = commands.add_parser("spectra", help="spectra of free recordings, to learn from by ear")
+    five.add_argument("--model", type=Path, required=True, help="an exported model whose features are salience")
+    five.add_argument("--recordings", type=Path, required=True, help="folder, searched deeply")
+    five.add_argument("--seconds", type=int, default=75, help="of each recording at most (default 75)")
+    five.add_argument("--out", type=Path, required=True)
+    five.set_defaults(run=spectra)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options.run(options)

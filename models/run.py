@@ -76,6 +76,9 @@ class Run:
             state = torch.load(self.folder.parent / self.settings.start, weights_only=True, map_location=self.device)
             trainee.net.load_state_dict(state["average"])
             self.average = Average(trainee.net, self.settings.schedule.ema)
+        else:
+            self.stage.begin(self.folder.parent)
+            self.average = Average(trainee.net, self.settings.schedule.ema)
 
     def train_step(self, batch: tuple[Tensor, ...]) -> float:
         """One update on this trainer's part of a batch; returns the loss."""

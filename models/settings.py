@@ -96,6 +96,39 @@ class Front:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What is played and heard, for a stage that learns by ear (`models.heard`); works come from ``data``.
+
+    Attributes
+    ----------
+    sounds, recordings : str
+        Files made by ``python -m models.prepare sounds`` and ``spectra``; without recordings there are scores alone.
+    front : str
+        Checkpoint of the front end to start from, seen from the folder of all runs.
+    pieces : int
+        Parts of a batch that are made one by one, each from its share of the works.
+    helpers : int
+        Processes for each of them.
+    recorded_works : int
+        How many works of a piece, in whole groups, are recordings.
+    begun, recent : float
+        Share of second views that begin with other music; share of works whose newest ten seconds must be found, too.
+    truth : float
+        Weight of the front end's own task, to tell the pitches that sound.
+    """
+
+    sounds: str = ""
+    recordings: str = ""
+    front: str = ""
+    pieces: int = 1
+    helpers: int = 1
+    recorded_works: int = 0
+    begun: float = 0.1
+    recent: float = 0.5
+    truth: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class Net:
     """Shape of the embedding network, see `models.nets.embedding.EmbeddingConfig`."""
 
@@ -162,8 +195,9 @@ class Schedule:
 class Settings:
     """A whole stage.
 
-    ``kind`` is ``embedding`` (reads ``data``, ``net`` and ``loss``) or ``front`` (reads ``front``). ``start`` names a
-    checkpoint of the same kind, seen from the folder of all runs, whose weights are the beginning (empty: random).
+    ``kind`` is ``embedding`` (reads ``data``, ``net`` and ``loss``), ``front`` (reads ``front``) or ``heard``, both in
+    one (reads ``data``, ``heard``, ``net`` and ``loss``). ``start`` names a checkpoint of the same kind, seen from the
+    folder of all runs, whose weights are the beginning (empty: random).
     """
 
     name: str
@@ -171,6 +205,7 @@ class Settings:
     kind: str = "embedding"
     data: Data = field(default_factory=Data)
     front: Front = Front()
+    heard: Heard = Heard()
     net: Net = Net()
     loss: Loss = Loss()
     start: str = ""
@@ -182,14 +217,20 @@ class Settings:
             return str(folder / path) if path else ""
 
         paths: dict[str, Any] = {name: under(getattr(self.data, name)) for name in _PATHS}
-        return replace(
-            self, data=replace(self.data, **paths), front=replace(self.front, shards=under(self.front.shards))
-        )
+        heard = replace(self.heard, sounds=under(self.heard.sounds), recordings=under(self.heard.recordings))
+        front = replace(self.front, shards=under(self.front.shards))
+        return replace(self, data=replace(self.data, **paths), front=front, heard=heard)
 
 
 _PATHS = ("manifest", "store", "bank", "neighbours", "recordings")
-_PARTS: dict[str, type[Any]] = {"data": Data, "front": Front, "schedule": Schedule, "net": Net, "loss": Loss}
-_NEEDED = {"embedding": ("data", ("manifest", "store")), "front": ("front", ("shards",))}
+_PARTS: dict[str, type[Any]] = {
+    "data": Data, "front": Front, "heard": Heard, "schedule": Schedule, "net": Net, "loss": Loss,
+}  # fmt: skip
+_NEEDED = {
+    "embedding": (("data", "manifest"), ("data", "store")),
+    "front": (("front", "shards"),),
+    "heard": (("data", "manifest"), ("data", "store"), ("heard", "sounds")),
+}
 
 
 def read_settings(path: Path) -> Settings:
@@ -216,8 +257,7 @@ def read_settings(path: Path) -> Settings:
 def _check_kind(path: Path, settings: Settings) -> None:
     if settings.kind not in _NEEDED:
         raise SettingsError(f"{path}: kind is {settings.kind!r}, expected one of {sorted(_NEEDED)}")
-    part, keys = _NEEDED[settings.kind]
-    missing = [f"{part}.{key}" for key in keys if not getattr(getattr(settings, part), key)]
+    missing = [f"{part}.{key}" for part, key in _NEEDED[settings.kind] if not getattr(getattr(settings, part), key)]
     if missing:
         raise SettingsError(f"{path}: a stage of kind {settings.kind!r} needs {' and '.join(missing)}")
 

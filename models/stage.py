@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -38,6 +39,9 @@ class Stage(Protocol):
     @property
     def shape(self) -> dict[str, Any]:
         """Keys that a checkpoint needs to build the network again."""
+
+    def begin(self, runs: Path) -> None:
+        """Take over from other runs, before the first step, what the configuration names."""
 
     def batches(self, first: int, part: tuple[int, int]) -> Iterator[tuple[Tensor, ...]]:
         """One trainer's part of the batches from step ``first`` to the last."""

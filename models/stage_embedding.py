@@ -82,6 +82,9 @@ class EmbeddingStage:
         recordings = recordings_of(data)
         return len({e.work_id for e in self._train}) + (len(recordings) if recordings is not None else 0)
 
+    def begin(self, runs: Path) -> None:
+        """Nothing: such a stage starts from one of its kind or from nothing."""
+
     def batches(self, first: int, part: tuple[int, int]) -> Iterator[tuple[Tensor, ...]]:
         """Views (n, frames, bins) and the work of each (n,)."""
         data, schedule = self.settings.data, self.settings.schedule

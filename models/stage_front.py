@@ -56,6 +56,9 @@ class FrontStage:
         made = pieces.batch(count, self.settings.front.frames, config.context_samples, rate_hz, rng, rough)
         return torch.from_numpy(made[0]), torch.from_numpy(made[1])
 
+    def begin(self, runs: Path) -> None:
+        """Nothing: such a stage starts from one of its kind or from nothing."""
+
     def batches(self, first: int, part: tuple[int, int]) -> Iterator[tuple[Tensor, ...]]:
         """Audio (n, samples) and targets (n, frames, bins), roughened."""
         schedule, (number, of) = self.settings.schedule, part

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models.heard.stage import HeardStage
 from models.parallel import world
 from models.run import Run, build_run
 from models.run_log import log_row
@@ -29,7 +30,11 @@ log = logging.getLogger("models.train")
 def build_stage(settings: Settings) -> Stage:
     """The stage of a configuration, its weights drawn from the configuration's seed."""
     torch.manual_seed(settings.schedule.seed)
-    return FrontStage(settings) if settings.kind == "front" else EmbeddingStage(settings)
+    if settings.kind == "front":
+        return FrontStage(settings)
+    if settings.kind == "heard":
+        return HeardStage(settings)
+    return EmbeddingStage(settings)
 
 
 def fit(run: Run) -> None:

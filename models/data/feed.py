@@ -6,16 +6,16 @@ seed, but which of them arrive first depends on the machine's load.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import queue
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from models.data.ahead import Make, made_ahead
 from models.data.bank import Bank
 from models.data.manifest import Entry
 from models.data.recorded import Recordings
@@ -23,9 +23,8 @@ from models.data.store import ScoreStore
 from models.data.views import Corpus, Recipe, batch
 from models.settings import Data, SettingsError
 
-_NICENESS = 15
 _AHEAD = 12
-_PATIENCE_S = 5.0
+_HERE = 1000  # in a seed, where helpers have their number
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
 
@@ -101,53 +100,17 @@ def _made(
     entries: list[Entry], settings: Data, seed: tuple[int, ...], first: int, last: int, part: tuple[int, int]
 ) -> Iterator[Batch]:
     """New batches: by helpers while they keep up, else here."""
-    corpus, recipe = corpus_of(entries, settings).part(*part), recipe_of(settings)
-    extra = recordings_of(settings)
-    context = multiprocessing.get_context("spawn")
-    made = context.Queue(_AHEAD)
-    helpers = [
-        context.Process(target=_help, args=(made, entries, settings, (*seed, 1 + n), first, part), daemon=True)
-        for n in range(settings.helpers)
-    ]
-    for helper in helpers:
-        helper.start()
-    try:
+    build = partial(_maker, entries, settings, part)
+    make = build()
+    with made_ahead(build, seed, first, settings.helpers, _AHEAD) as made:
         for number in range(first, last):
             try:
                 yield made.get_nowait()
             except queue.Empty:
-                yield batch(
-                    corpus, recipe, settings.works_per_batch, (*seed, 0, number), extra, settings.recorded_works
-                )
-    finally:
-        for helper in helpers:
-            helper.terminate()
+                yield make((*seed, _HERE, number))
 
 
-def _help(
-    made: multiprocessing.Queue[Batch],
-    entries: list[Entry],
-    settings: Data,
-    seed: tuple[int, ...],
-    first: int,
-    part: tuple[int, int],
-) -> None:
-    """Fill the queue for as long as the trainer lives."""
-    os.nice(max(0, _NICENESS - os.nice(0)))
-    corpus, recipe = corpus_of(entries, settings).part(*part), recipe_of(settings)
-    extra = recordings_of(settings)
-    trainer = multiprocessing.parent_process()
-    number = first
-    while True:
-        ready = batch(corpus, recipe, settings.works_per_batch, (*seed, number), extra, settings.recorded_works)
-        number += 1
-        while True:
-            # A trainer that is killed cannot end its helpers: they look for it themselves.
-            if trainer is None or not trainer.is_alive():
-                made.cancel_join_thread()
-                return
-            try:
-                made.put(ready, timeout=_PATIENCE_S)
-                break
-            except queue.Full:
-                continue
+def _maker(entries: list[Entry], settings: Data, part: tuple[int, int]) -> Make[Batch]:
+    """What makes a batch from a seed, with everything it needs in memory."""
+    corpus, recipe, extra = corpus_of(entries, settings).part(*part), recipe_of(settings), recordings_of(settings)
+    return lambda seed: batch(corpus, recipe, settings.works_per_batch, seed, extra, settings.recorded_works)

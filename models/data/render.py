@@ -11,81 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.data.arrange import Notes
+from models.data.instruments import BASS_BELOW, BASSES, CHORDS, LEADS
 
 Samples = npt.NDArray[np.float32]
 Programs = tuple[int, int, int]
 
 _TICKS_PER_S = 960  # 480 ticks a beat at 120 beats a minute
 _MELODY, _OTHER, _BASS, _DRUMS = 0, 1, 2, 9
-_BASS_BELOW = 46
-# General MIDI programs that a part may be played on, by what one hears in recordings.
-_LEADS = (
-    0,
-    0,
-    0,
-    1,
-    4,
-    11,
-    16,
-    22,
-    24,
-    25,
-    26,
-    27,
-    29,
-    40,
-    42,
-    52,
-    53,
-    53,
-    54,
-    54,
-    56,
-    64,
-    65,
-    66,
-    68,
-    71,
-    73,
-    75,
-    80,
-    81,
-    85,
-)
-_CHORDS = (
-    0,
-    0,
-    0,
-    1,
-    2,
-    4,
-    5,
-    6,
-    16,
-    17,
-    18,
-    19,
-    21,
-    24,
-    24,
-    25,
-    25,
-    26,
-    27,
-    28,
-    29,
-    30,
-    46,
-    48,
-    49,
-    50,
-    51,
-    61,
-    88,
-    89,
-    90,
-)
-_BASSES = (32, 33, 33, 34, 35, 36, 38, 39, 42, 43, 58)
 
 
 def render(
@@ -142,7 +74,7 @@ def to_midi(
     programs: Programs | None = None,
 ) -> mido.MidiFile:
     """A MIDI file of a performance: tune, chords, bass and drums on channels of their own."""
-    channel = np.where(notes.melody > 0, _MELODY, np.where(notes.pitch < _BASS_BELOW, _BASS, _OTHER))
+    channel = np.where(notes.melody > 0, _MELODY, np.where(notes.pitch < BASS_BELOW, _BASS, _OTHER))
     events: list[tuple[int, int, mido.Message]] = []
     for i in np.flatnonzero((notes.onset < seconds) & (notes.onset + notes.duration > 0)):
         start, end = max(0.0, notes.onset[i]), min(seconds, notes.onset[i] + max(notes.duration[i], 0.05))
@@ -155,7 +87,7 @@ def to_midi(
                 if hit and rng.random() < 0.93:
                     _add(events, at, at + 0.1, _DRUMS, note, int(level))
     track = mido.MidiTrack()
-    chosen = programs or tuple(int(rng.choice(p)) for p in (_LEADS, _CHORDS, _BASSES))
+    chosen = programs or tuple(int(rng.choice(p)) for p in (LEADS, CHORDS, BASSES))
     for part, program in zip((_MELODY, _OTHER, _BASS), chosen, strict=True):
         track.append(mido.Message("program_change", channel=part, program=program))
         track.append(mido.Message("control_change", channel=part, control=91, value=int(rng.integers(0, 100))))

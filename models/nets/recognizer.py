@@ -22,7 +22,7 @@ class RecognizerNet(nn.Module):
 
     The features kept between steps are the salience itself, 84 bins at 8 frames/s; the pitch sequence is that
     salience summed over octaves, its square root taken (quiet notes count for the alignment), at 4 frames/s. The
-    window's end alone is embedded as a window that holds it twice, as it was learned (`models.data.interrupted`).
+    window's end alone is embedded as a window of half the length.
     """
 
     def __init__(self, front: SalienceNet, embedding: EmbeddingNet) -> None:
@@ -36,10 +36,7 @@ class RecognizerNet(nn.Module):
         pairs = torch.unflatten(features, 1, (-1, FRAMES_PER_STEP // PITCH_FRAMES_PER_STEP)).mean(2)
         pitch = torch.unflatten(pairs, 2, (OCTAVES, CLASSES)).sum(2).sqrt()
         window = torch.cat([past, features], 1)
-        newest = window[:, -RECENT_STEPS * FRAMES_PER_STEP :]
-        both = torch.cat([window, torch.cat([newest] * (WINDOW_STEPS // RECENT_STEPS), 1)])
-        vectors = self.embedding(both)
-        return features, pitch, vectors[: window.shape[0]], vectors[window.shape[0] :]
+        return features, pitch, self.embedding(window), self.embedding(window[:, -RECENT_STEPS * FRAMES_PER_STEP :])
 
 
 def contract(name: str, front: SalienceConfig, embedding: EmbeddingConfig) -> ModelContract:

@@ -50,12 +50,19 @@ class SalienceNet(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(1 + len(_KERNELS)))
         self.halve_norm = nn.BatchNorm2d(2 * width)
 
+    @property
+    def margin_frames(self) -> int:
+        """Frames of the constant-Q that are needed before and after what is answered for."""
+        return _FRAMES_LOST + self.config.level_frames // 2
+
     def forward(self, pcm: Tensor) -> Tensor:
         """(B, context + n * 2000 + context) -> (B, n, 84) logits; n salience frames of 1/8 s."""
-        quiet = self.config.context_samples - self.constantq.margin - _FRAMES_LOST * self.constantq.config.hop
-        quiet -= self.config.level_frames // 2 * self.constantq.config.hop
-        x = self.constantq(pcm[:, quiet : pcm.shape[1] - quiet])
-        x = self._stacked(self._levelled(x))
+        quiet = self.config.context_samples - self.constantq.margin - self.margin_frames * self.constantq.config.hop
+        return self.hear(self.constantq(pcm[:, quiet : pcm.shape[1] - quiet]))
+
+    def hear(self, power: Tensor) -> Tensor:
+        """(B, margin + 2 * n + margin, bins) log10 of power -> (B, n, 84) logits; `margin_frames` says the margin."""
+        x = self._stacked(self._levelled(power))
         for i, layer in enumerate([self.first, *self.blocks]):
             y = functional.relu(self.norms[i](layer(x)))
             # A block keeps its input and adds to it; its unpadded kernel costs a frame at either end.

@@ -1,0 +1,32 @@
+"""Front end and embedding as one network that is trained by ear: spectra in, salience and embeddings out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.nets.embedding import EmbeddingConfig, EmbeddingNet
+from models.nets.salience import SalienceConfig, SalienceNet
+
+
+class Ears(nn.Module):
+    """Both nets side by side, as `models.nets.recognizer.RecognizerNet` chains them.
+
+    The front end comes trained: its batch norms keep the statistics that they have, and learn only their scale.
+    """
+
+    def __init__(self, front: SalienceConfig, embedding: EmbeddingConfig) -> None:
+        super().__init__()
+        self.front = SalienceNet(front)
+        self.embedding = EmbeddingNet(embedding)
+
+    def train(self, mode: bool = True) -> Ears:
+        """Training mode for the embedding, but not for the front end's norms."""
+        super().train(mode)
+        self.front.train(False)
+        return self
+
+    def forward(self, power: Tensor) -> tuple[Tensor, Tensor]:
+        """Log power (B, frames, bins) -> logits and salience in (0, 1), both (B, frames of the salience, 84)."""
+        logits = self.front.hear(power)
+        return logits, torch.sigmoid(logits.float())

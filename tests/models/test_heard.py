@@ -1,0 +1,336 @@
+"""Training by ear: what is played is what is told, bands say nothing of works, and a run learns and goes on."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
+
+from models import export, train, unpack  # noqa: E402
+from models.data.manifest import read_manifest  # noqa: E402
+from models.data.views import Passage, Recipe  # noqa: E402
+from models.heard.air import Air  # noqa: E402
+from models.heard.feed import batches, cast_of, joined  # noqa: E402
+from models.heard.orchestra import Orchestra  # noqa: E402
+from models.heard.recordings import Recordings, write_recordings  # noqa: E402
+from models.heard.scene import PERCUSSION, TUNE, Piece, draw_piece  # noqa: E402
+from models.heard.sounds import DRUMS, FLOOR, LEAD_FRAMES, NOTE_FRAMES, PITCHES, PROGRAMS, Sounds, read_sounds  # noqa: E402
+from models.heard.spectra import BINS, MARGIN_FRAMES, PER_SEMITONE, RATE_HZ, spectrum_of, view_frames  # noqa: E402
+from models.nets.constantq import ConstantQ, ConstantQConfig  # noqa: E402
+from models.nets.recognizer import RecognizerNet  # noqa: E402
+from models.nets.salience import SalienceConfig, SalienceNet  # noqa: E402
+from models.settings import Settings, SettingsError, read_settings  # noqa: E402
+from tests.models.small_corpus import write_corpus  # noqa: E402
+
+CONFIG = """
+name = "{name}"
+kind = "heard"
+[data]
+manifest = "works.csv"
+store = "s.npz"
+works_per_batch = {works}
+group = 2
+[heard]
+sounds = "sounds.npz"
+recordings = "{recordings}"
+front = "{front}"
+recorded_works = {recorded}
+pieces = {pieces}
+helpers = {helpers}
+[front]
+width = 4
+[net]
+widths = [4, 6, 8, 8]
+dimension = 16
+hidden = 16
+[schedule]
+steps = {steps}
+warmup = 2
+save_s = 0.0
+probe_steps = 2
+"""
+LOWEST = 24  # MIDI number of the first bin's semitone
+
+
+def pure_tones(fonts: int = 1) -> Sounds:
+    """Every note is one bin, its own, that sounds from the onset on and fades; drums are a band of high bins."""
+    tones = np.zeros((fonts, len(PROGRAMS), len(PITCHES), NOTE_FRAMES, BINS), np.uint8)
+    fading = (FLOOR - np.arange(NOTE_FRAMES - LEAD_FRAMES)).astype(np.uint8)
+    for i, pitch in enumerate(PITCHES):
+        tones[:, :, i, LEAD_FRAMES:, (pitch - LOWEST) * PER_SEMITONE + 1] = fading
+    drums = np.zeros((fonts, len(DRUMS), NOTE_FRAMES, BINS), np.uint8)
+    drums[:, :, LEAD_FRAMES : LEAD_FRAMES + 3, -30:] = FLOOR
+    return Sounds(tones, drums, np.zeros(tones.shape[:3], np.float32), np.zeros(drums.shape[:2], np.float32))
+
+
+def write_pure_tones(path: Path) -> None:
+    sounds = pure_tones()
+    np.savez_compressed(path, tones=sounds.tones, drums=sounds.drums, peak=sounds.peak, drum_peak=sounds.drum_peak)
+
+
+def write_config(folder: Path, name: str = "run", **values: object) -> Path:
+    given = {"works": 4, "recordings": "", "front": "", "recorded": 0, "pieces": 1, "helpers": 0, "steps": 4} | values
+    path = folder / f"{name}.toml"
+    path.write_text(CONFIG.format(name=name, **given))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_corpus(tmp_path)
+    write_pure_tones(tmp_path / "sounds.npz")
+    return tmp_path
+
+
+def settings(folder: Path, **values: object) -> Settings:
+    return read_settings(write_config(folder, **values)).within(folder)
+
+
+def one_note(**changed: float) -> dict[str, torch.Tensor]:
+    note = {"view": 0, "onset_s": 5.0, "duration_s": 1.0, "pitch": 61.0, "level": 1.0, "part": TUNE} | changed
+    kinds = {"view": torch.int32, "part": torch.uint8}
+    return {name: torch.tensor([value], dtype=kinds.get(name, torch.float32)) for name, value in note.items()}
+
+
+@functools.cache
+def orchestra() -> Orchestra:
+    return Orchestra(pure_tones())
+
+
+def played(notes: dict[str, torch.Tensor], seed: int = 0, sung: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    bands = orchestra().hire(1, generator)
+    if not sung:
+        bands = replace(bands, vibrato=bands.vibrato * 0)
+    found = orchestra()(notes, torch.zeros(1, dtype=torch.int64), bands, view_frames(160), generator)
+    return found.power[0], found.truth[0]
+
+
+@pytest.mark.parametrize("pitch", [40.0, 60.0, 61.0, 62.0, 90.0])
+def test_a_note_sounds_where_it_is_written_and_the_truth_says_so(pitch: float) -> None:
+    power, truth = played(one_note(pitch=pitch))
+    loudest = power.sum(0).argmax()
+    assert abs(int(loudest) - ((int(pitch) - LOWEST) * PER_SEMITONE + 1)) <= 1  # no band is exactly on concert pitch
+    sounding = torch.nonzero(power.sum(1))[:, 0]
+    onset = round(5.0 * RATE_HZ)
+    assert int(sounding[0]) == onset
+    assert onset + RATE_HZ <= int(sounding[-1]) + 1 <= onset + RATE_HZ + 9
+    told = torch.nonzero(truth)
+    assert set(told[:, 1].tolist()) == {int(pitch) - LOWEST}
+    first = (onset - MARGIN_FRAMES) // 2
+    assert told[0, 0] == first and told[-1, 0] == first + RATE_HZ // 2 - (1 - (onset - MARGIN_FRAMES) % 2)
+
+
+def test_two_notes_add_up_and_a_louder_one_is_louder() -> None:
+    one, _ = played(one_note())
+    both, _ = played({name: torch.cat([value, value]) for name, value in one_note().items()})
+    soft, _ = played(one_note(level=0.5))
+    assert float(both.sum() / one.sum()) == pytest.approx(2, rel=1e-3)
+    assert float(soft.sum() / one.sum()) == pytest.approx(0.25, rel=1e-3)
+
+
+def test_a_drum_sounds_and_is_no_pitch() -> None:
+    power, truth = played(one_note(part=PERCUSSION, pitch=1.0))
+    assert float(power[:, -30:].sum()) > 0 and float(power[:, :-30].sum()) == 0
+    assert float(truth.sum()) == 0
+
+
+def test_a_voice_glides_and_trembles() -> None:
+    found = [played(one_note(duration_s=2.0), seed, sung=True)[0] for seed in range(12)]
+    assert max(int(torch.count_nonzero(power.sum(0))) for power in found) > 2
+    assert all(int(torch.count_nonzero(played(one_note(), seed)[0].sum(0))) == 1 for seed in range(3))
+
+
+def test_notes_beyond_the_view_or_the_bins_do_no_harm() -> None:
+    for changed in ({"onset_s": -3.0}, {"onset_s": 21.3}, {"onset_s": 60.0}, {"pitch": 5.0}, {"pitch": 140.0}):
+        power, truth = played(one_note(**changed))
+        assert bool(torch.isfinite(power).all()) and bool(torch.isfinite(truth).all())
+
+
+def test_the_air_keeps_shape_and_differs_by_seed_only() -> None:
+    power = torch.rand(4, view_frames(160), BINS, generator=torch.Generator().manual_seed(0)) ** 8
+    band_of = torch.tensor([0, 0, 1, 1])
+    air = Air()
+    one, again, other = (air(power.clone(), band_of, 2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert one.shape == power.shape and float(one.min()) >= -9
+    assert torch.equal(one, again) and not torch.equal(one, other)
+
+
+def test_pieces_repeat_and_their_works_differ(data: Path) -> None:
+    chosen = settings(data, works=4, pieces=2)
+    entries = [e for e in read_manifest(data / "works.csv") if e.split == "train"]
+    first, again = (next(iter(batches(entries, chosen.data, chosen.heard, 1, 0, 1))) for _ in range(2))
+    assert [piece.works.tolist() for piece in first] == [piece.works.tolist() for piece in again]
+    whole = joined(first)
+    assert len(set(whole.works.tolist())) == 4
+    assert set(np.unique(whole.view).tolist()) <= set(range(8)) and len(np.unique(whole.view)) == 8
+    # The first views of all works come first.
+    for number, piece in enumerate(first):
+        notes = piece.onset_s[piece.view == 2]
+        np.testing.assert_array_equal(whole.onset_s[whole.view == 4 + 2 * number], notes)
+
+
+def test_helpers_make_pieces_too(data: Path) -> None:
+    chosen = settings(data, works=4, pieces=2, helpers=1)
+    entries = [e for e in read_manifest(data / "works.csv") if e.split == "train"]
+    made = batches(entries, chosen.data, chosen.heard, 1, 0, 3)
+    assert [len(set(joined(pieces).works.tolist())) for pieces in made] == [4, 4, 4]
+
+
+def test_works_that_cannot_be_shared_out_are_refused(data: Path) -> None:
+    chosen = settings(data, works=6, pieces=4)
+    with pytest.raises(SettingsError, match="expected 4 pieces of whole groups of 2"):
+        cast_of([], chosen.data, chosen.heard, (0, 4))
+
+
+def write_tunes(path: Path) -> None:
+    """Two recordings of a minute: a tune of pure tones, as spectra and as what was heard in them."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for name in ("one", "two"):
+        heard = np.zeros((60 * 8, 84), np.uint8)
+        spectra = np.zeros((60 * 16, BINS), np.uint8)
+        for k in range(0, 60 * 8, 4):
+            row = int(rng.integers(36, 56))
+            heard[k : k + 3, row] = 220
+            spectra[2 * k : 2 * k + 6, row * PER_SEMITONE + 1] = 80
+        parts.append((name, spectra, heard))
+    assert write_recordings(path, parts) == 2
+
+
+def test_a_recording_is_moved_as_a_whole(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "spectra.npz")
+    recordings = Recordings(tmp_path / "spectra.npz")
+    kinds = set()
+    for seed in range(20):
+        for what in recordings.pair(seed % 2, Recipe(), np.random.default_rng(seed)):
+            if isinstance(what, Passage):
+                kinds.add("played")
+                continue
+            spectrum, salience = what
+            kinds.add("heard")
+            assert spectrum.shape == (view_frames(160), BINS) and salience.shape == (160, 84)
+            # What is heard in a frame is what sounds in it: the two were cut and moved alike.
+            told = salience.argmax(1)[salience.max(1) > 0]
+            inner = spectrum[MARGIN_FRAMES : MARGIN_FRAMES + 320 : 2]
+            sounding = inner.argmax(1)[salience.max(1) > 0] // PER_SEMITONE
+            assert np.mean(told == sounding) > 0.8
+    assert kinds == {"played", "heard"}
+
+
+def test_a_spectrum_is_the_constant_qs_whatever_the_block() -> None:
+    config = ConstantQConfig()
+    pcm = np.sin(2 * np.pi * 440 / config.rate_hz * np.arange(config.rate_hz * 61)).astype(np.float32)
+    spectrum = spectrum_of(pcm, ConstantQ(config))
+    assert spectrum.shape == (61 * RATE_HZ, BINS)
+    middle = spectrum[RATE_HZ:-RATE_HZ]
+    assert set(middle.argmax(1).tolist()) == {(69 - LOWEST) * PER_SEMITONE + 1}
+    assert int(np.ptp(middle.max(1))) <= 1
+
+
+def test_a_piece_holds_recordings_beside_scores(data: Path) -> None:
+    write_tunes(data / "spectra.npz")
+    chosen = settings(data, works=6, recordings="spectra.npz", recorded=2)
+    entries = [e for e in read_manifest(data / "works.csv") if e.split == "train"]
+    piece = draw_piece(cast_of(entries, chosen.data, chosen.heard, (0, 1)), (3,))
+    assert piece.works[-2:].min() >= 7 > piece.works[:-2].max()
+    assert len(piece.recorded) >= 2 and set((piece.recorded % 6).tolist()) == {4, 5}
+    assert piece.spectra.shape == (len(piece.recorded), view_frames(160), BINS)
+
+
+def run(config: Path) -> int:
+    return train.main([str(config), "--runs", str(config.parent / "runs"), "--data", str(config.parent)])
+
+
+def write_front(path: Path) -> SalienceNet:
+    torch.manual_seed(3)
+    net = SalienceNet(SalienceConfig(width=4))
+    path.parent.mkdir(parents=True)
+    torch.save({"average": net.state_dict(), "width": 4, "step": 0}, path)
+    return net
+
+
+def test_a_run_starts_from_a_front_end_goes_on_and_is_exported(data: Path) -> None:
+    write_tunes(data / "spectra.npz")
+    front = write_front(data / "runs" / "front" / "last.pt")
+    given: dict[str, object] = {"front": "front/last.pt", "recordings": "spectra.npz", "recorded": 2, "works": 6}
+    chosen = settings(data, **given)
+    stage = train.build_stage(chosen)
+    stage.begin(data / "runs")
+    held = stage.trainee.net.state_dict()
+    assert all(torch.equal(held[f"front.{name}"], value) for name, value in front.state_dict().items())
+
+    assert run(write_config(data, "whole", **given)) == 0
+    assert run(write_config(data, "broken", **(given | {"steps": 2}))) == 0
+    assert run(write_config(data, "broken", **given)) == 0
+    whole, broken = (torch.load(data / "runs" / n / "last.pt", weights_only=True) for n in ("whole", "broken"))
+    for name, value in whole["net"].items():
+        if "schedule" not in name:
+            assert torch.isfinite(value.float()).all()
+    assert broken["step"] == 4
+    rows = (data / "runs" / "whole" / "log.csv").read_text().splitlines()
+    assert len(rows) == 3 and "val_recent_top1" in rows[0]
+
+    path = data / "runs" / "whole" / "last.pt"
+    net, front_config, _ = export.load(path, path)
+    assert isinstance(net, RecognizerNet) and front_config.width == 4
+    assert torch.equal(net.front.state_dict()["first.weight"], whole["average"]["front.first.weight"])
+    assert torch.equal(net.embedding.state_dict()["out.weight"], whole["average"]["embedding.out.weight"])
+
+
+def test_the_front_end_of_a_released_model_hears_the_same() -> None:
+    released = Path(export.__file__).parent / "released"
+    model = next(released.glob("salience-*.onnx"))
+    width, weights = unpack.front_of(model)
+    net = SalienceNet(SalienceConfig(width=width))
+    net.load_state_dict(weights)
+    from recognizer.embedder import Embedder
+    from recognizer.step import StepInput
+
+    embedder = Embedder(model)
+    contract = embedder.contract
+    rng = np.random.default_rng(0)
+    pcm = rng.normal(0, 0.1, contract.step_samples + 2 * contract.context_samples).astype(np.float32)
+    past = np.zeros((contract.window_frames - contract.frames_per_step, contract.feature_dim), np.float32)
+    expected = embedder.run([StepInput(0, pcm, past)])[0].features
+    with torch.no_grad():
+        found = torch.sigmoid(net.eval()(torch.from_numpy(pcm)[None]))[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_a_model_without_a_front_end_is_refused(tmp_path: Path) -> None:
+    released = Path(export.__file__).parent / "released"
+    with pytest.raises(ValueError, match="no tensor front.first.weight"):
+        unpack.front_of(next(released.glob("v0-*.onnx")))
+
+
+@pytest.mark.slow
+def test_sounds_are_played_by_fluidsynth(tmp_path: Path) -> None:
+    font = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
+    if not font.is_file():
+        pytest.skip("the soundfont TimGM6mb is not installed (Debian: timgm6mb-soundfont)")
+    from models.heard.note_bank import write_sounds
+
+    write_sounds(tmp_path / "sounds.npz", [font])
+    sounds = read_sounds(tmp_path / "sounds.npz")
+    piano = int(np.searchsorted(PROGRAMS, 0))
+    for pitch in (48, 60, 72):
+        tone = sounds.tones[0, piano, int(np.searchsorted(PITCHES, pitch))]
+        assert not tone[0].any() or tone[0].max() < tone[LEAD_FRAMES + 1].max()
+        loud = np.flatnonzero(tone[LEAD_FRAMES + 4] >= FLOOR - 40)
+        fundamental = (pitch - LOWEST) * PER_SEMITONE + 1
+        assert np.abs(loud - fundamental).min() <= 1  # the fundamental is heard
+
+
+def test_empty_pieces_of_recordings_join() -> None:
+    none = np.zeros(0)
+    piece = Piece(
+        none.astype(np.int32), none, none, none, none, none.astype(np.uint8), none.astype(np.int64),
+        np.zeros((0, 342, BINS), np.uint8), np.zeros((0, 160, 84), np.uint8), np.arange(2),
+    )  # fmt: skip
+    assert joined([piece, piece]).spectra.shape == (0, 342, BINS)
