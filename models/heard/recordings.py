@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from models.data.harmony import Chords, harmonise
 from models.data.hear import BINS, FPS
@@ -30,9 +31,12 @@ class Recordings:
     ----------
     path
         A file written by `write_recordings`.
+    part
+        Number of a share of the recordings, and of how many.
     """
 
     path: Path
+    part: tuple[int, int] = (0, 1)
     spectra: list[Bytes] = field(init=False)
     salience: list[Bytes] = field(init=False)
     scores: list[Score] = field(init=False)
@@ -43,16 +47,25 @@ class Recordings:
             starts = data["start"]
             sounds = np.split(data["spectra"], 2 * starts[1:-1])
             salience = np.split(data["salience"], starts[1:-1])
-        usable = [
+        heard = [
             (s, h, transcribe(h.astype(np.float32) / np.float32(255))) for s, h in zip(sounds, salience, strict=True)
         ]
-        usable = [u for u in usable if (u[2].role == MELODY).sum() >= 2 * _FEWEST_NOTES]
+        number, of = self.part
+        usable = [u for u in found if (u[2].role == MELODY).sum() >= _FEWEST_NOTES][number::of]
         self.spectra, self.salience = [u[0] for u in usable], [u[1] for u in usable]
         self.scores = [u[2] for u in usable]
         self.chords = [harmonise(score) for score in self.scores]
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def numbers(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Numbers, among the recordings of all shares, of places in this one."""
+        return self.part[0] + places * self.part[1]
+
+    def place(self, number: int) -> int:
+        """Where a recording is in this share; inverse of `numbers`."""
+        return number // self.part[1]
 
     def pair(self, number: int, recipe: Recipe, rng: np.random.Generator) -> list[Passage | tuple[Bytes, Bytes]]:
         """Two views of one passage of recording ``number``: spectrum and salience, or a passage of what was played."""

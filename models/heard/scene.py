@@ -86,14 +86,16 @@ def draw_piece(cast: Cast, seed: tuple[int, ...]) -> Piece:
         styles = [_audible(draw_style(rng)) for _ in range(_SIDES)]
         group = works[first : first + cast.recipe.group]
         if cast.recordings is not None and first >= cast.works - cast.recorded_works:
-            group[:] = len(cast.corpus.works) + rng.choice(len(cast.recordings), len(group), replace=False)
+            group[:] = len(cast.corpus.works) + cast.recordings.numbers(
+                rng.choice(len(cast.recordings), len(group), replace=False)
+            )
         for row, work in enumerate(group, first):
             if work < len(cast.corpus.works):
                 passages = draw_versions(cast.corpus, cast.corpus.works[int(work)], cast.recipe, rng)
                 sides: list[Passage | None] = list(passages)
             else:
                 assert cast.recordings is not None
-                number = int(work) - len(cast.corpus.works)
+                number = cast.recordings.place(int(work) - len(cast.corpus.works))
                 sides = []
                 for side, what in enumerate(cast.recordings.pair(number, cast.recipe, rng)):
                     if isinstance(what, Passage):

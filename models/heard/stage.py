@@ -66,12 +66,11 @@ class HeardTrainee(Trainee):
         count = len(works)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
             logits, salience = self.net(power)
-            newest = torch.rand(count, device=device, generator=generator) < self.heard.recent
+            # As many in every batch: shapes that change make a GPU look for its fastest kernels again and again.
+            newest = torch.randperm(count, device=device, generator=generator)[: round(self.heard.recent * count)]
             recent = salience[count:][newest, -RECENT_STEPS * FRAMES_PER_STEP :]
-            vectors = [self.net.embedding(salience)]
-            if len(recent) > 1:
-                vectors.append(self.net.embedding(recent))
-        labels = torch.cat([works, works, works[newest]] if len(recent) > 1 else [works, works])
+            vectors = [self.net.embedding(salience), *([self.net.embedding(recent)] if len(recent) else [])]
+        labels = torch.cat([works, works, works[newest]])
         found: Tensor = self.loss(gathered(torch.cat(vectors).float()), gathered(labels))
         told_apart = functional.binary_cross_entropy_with_logits(logits.float(), truth)
         return found + self.heard.truth * told_apart

@@ -188,11 +188,11 @@ def test_works_that_cannot_be_shared_out_are_refused(data: Path) -> None:
         cast_of([], chosen.data, chosen.heard, (0, 4))
 
 
-def write_tunes(path: Path) -> None:
-    """Two recordings of a minute: a tune of pure tones, as spectra and as what was heard in them."""
+def write_tunes(path: Path, count: int = 2) -> None:
+    """Recordings of a minute: a tune of pure tones, as spectra and as what was heard in them."""
     rng = np.random.default_rng(0)
     parts = []
-    for name in ("one", "two"):
+    for name in map(str, range(count)):
         heard = np.zeros((60 * 8, 84), np.uint8)
         spectra = np.zeros((60 * 16, BINS), np.uint8)
         for k in range(0, 60 * 8, 4):
@@ -200,7 +200,7 @@ def write_tunes(path: Path) -> None:
             heard[k : k + 3, row] = 220
             spectra[2 * k : 2 * k + 6, row * PER_SEMITONE + 1] = 80
         parts.append((name, spectra, heard))
-    assert write_recordings(path, parts) == 2
+    assert write_recordings(path, parts) == count
 
 
 def test_a_recording_is_moved_as_a_whole(tmp_path: Path) -> None:
@@ -221,6 +221,25 @@ def test_a_recording_is_moved_as_a_whole(tmp_path: Path) -> None:
             sounding = inner.argmax(1)[salience.max(1) > 0] // PER_SEMITONE
             assert np.mean(told == sounding) > 0.8
     assert kinds == {"played", "heard"}
+
+
+def test_shares_of_recordings_have_nothing_in_common(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "spectra.npz", 5)
+    whole = Recordings(tmp_path / "spectra.npz")
+    shares = [Recordings(tmp_path / "spectra.npz", (n, 2)) for n in range(2)]
+    numbers = [share.numbers(np.arange(len(share))) for share in shares]
+    assert sorted(np.concatenate(numbers).tolist()) == list(range(5))
+    for share, mine in zip(shares, numbers, strict=True):
+        for number in mine.tolist():
+            np.testing.assert_array_equal(share.spectra[share.place(number)], whole.spectra[number])
+
+
+def test_too_few_recordings_are_said(data: Path) -> None:
+    write_tunes(data / "spectra.npz", 3)
+    chosen = settings(data, works=4, pieces=2, recordings="spectra.npz", recorded=2)
+    entries = [e for e in read_manifest(data / "works.csv") if e.split == "train"]
+    with pytest.raises(SettingsError, match="has 1 recordings with a tune for piece 1 of 2"):
+        cast_of(entries, chosen.data, chosen.heard, (1, 2))
 
 
 def test_a_spectrum_is_the_constant_qs_whatever_the_block() -> None:
