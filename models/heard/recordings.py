@@ -47,9 +47,8 @@ class Recordings:
             starts = data["start"]
             sounds = np.split(data["spectra"], 2 * starts[1:-1])
             salience = np.split(data["salience"], starts[1:-1])
-        heard = [
-            (s, h, transcribe(h.astype(np.float32) / np.float32(255))) for s, h in zip(sounds, salience, strict=True)
-        ]
+        scores = [transcribe(heard.astype(np.float32) / np.float32(255)) for heard in salience]
+        found = zip(sounds, salience, scores, strict=True)
         number, of = self.part
         usable = [u for u in found if (u[2].role == MELODY).sum() >= _FEWEST_NOTES][number::of]
         self.spectra, self.salience = [u[0] for u in usable], [u[1] for u in usable]
