@@ -1,76 +1,27 @@
-"""The command ``indexer``: what the catalogue holds, and how it gets there."""
+"""Starts the command ``indexer``, which is in `indexer.app`."""
 
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from collections.abc import Callable
+
+from recognizer import ctrl_c
 
 # One thread per process for matrix products: files are read side by side, and idle BLAS threads would spin.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-# While the libraries load, Ctrl-C ends the process without a word instead of showing where it was.
-_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-if _interruptible:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-import typer  # noqa: E402
-
-from indexer import options  # noqa: E402
-from indexer.commands import add, browse, evaluate, mirex, move, search  # noqa: E402
-from recognizer.errors import CatalogueError, ModelError, ModelMismatch, RecognizerError, UsageError  # noqa: E402
-
-if _interruptible:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-EPILOG = """
-Example: indexer add ~/Music, then indexer search cover.mp3
-"""
-
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Keep the catalogue of references that covers are recognized by.",
-    epilog=EPILOG,
-)
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "add": add.add,
-    "list": browse.list_,
-    "show": browse.show,
-    "remove": browse.remove,
-    "stats": browse.stats,
-    "verify": browse.verify,
-    "search": search.search,
-    "evaluate": evaluate.evaluate,
-    "mirex": mirex.mirex,
-    "export": move.export_,
-    "import": move.import_,
-    "publish": move.publish_,
-    "rebuild": add.rebuild,
-    "compact": browse.compact,
-}
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
-
 
 def main() -> None:
-    """Run a command; expected errors become one sentence and an exit code."""
-    try:
-        app()
-    except RecognizerError as error:
-        options.complain(str(error))
-        wrong_use = isinstance(error, UsageError | ModelError | ModelMismatch) or type(error) is CatalogueError
-        sys.exit(options.WRONG_USE if wrong_use else options.SOME_REFUSED)
-    except OSError as error:
-        # What is still in the buffer cannot be written either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        where = f"{error.filename}: " if error.filename else ""
-        options.complain(f"{where}{error.strerror or error}; check the disk and the permissions")
-        sys.exit(options.SOME_REFUSED)
+    """Entry point."""
+    ctrl_c.run(load)
+
+
+def load() -> Callable[[], None]:
+    """Import the command, which takes a while, and return it."""
+    from indexer import app
+
+    return app.run
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from recognizer.released import default_model_path
 from tests.audio_samples import write_audio
 from tests.end_to_end.installed import command, detections, events, run, spawn
 from tests.end_to_end.music import ARTIST, COVERED, ISRC, SEMITONES, TITLE, Cover, silence
-from tests.services import end
+from tests.services import end, wait_until
 
 ENVELOPE = {"specversion", "type", "id", "source", "time", "data"}
 DETECTION = {
@@ -145,11 +145,19 @@ def test_listen_to_a_file_or_a_pipe_says_what_identify_says(catalogue, recording
 
 def test_listen_paces_a_file_when_asked(catalogue, tmp_path):
     file = write_audio(tmp_path / "six.wav", silence(6), RATE_HZ)
-    began_s = time.monotonic()
-    assert run("recognizer", "listen", file, "--catalogue", catalogue).returncode == 0
-    quick_s, began_s = time.monotonic() - began_s, time.monotonic()
-    assert run("recognizer", "listen", file, "--catalogue", catalogue, "--realtime").returncode == 0
-    paced_s = time.monotonic() - began_s
+
+    def listening_s(*options: str) -> float:
+        """From the first event to the last; how long the program takes to load is the machine's affair."""
+        log = tmp_path / "stderr"
+        process = spawn("recognizer", "listen", file, "--catalogue", catalogue, "--json", *options, log=log)
+        try:
+            at_s = [time.monotonic() for _ in process.stdout]
+            assert process.wait(20) == 0, log.read_text()
+        finally:
+            end(process, signal.SIGKILL)
+        return at_s[-1] - at_s[0]
+
+    quick_s, paced_s = listening_s(), listening_s("--realtime")
     assert paced_s >= 5.0
     assert paced_s - quick_s > 3.0
 
@@ -198,13 +206,19 @@ def test_ctrl_c_ends_listen_quietly_and_closes_what_is_open(catalogue, recording
     assert log.read_text() == ""
 
 
-@pytest.mark.parametrize("after_s", [0.2, 0.6, 1.0])
+def loads_libraries(pid: int) -> bool:
+    """Whether the command has begun to load what it needs: before that, Python itself starts."""
+    return "numpy" in Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
 @pytest.mark.parametrize("name", ["recognizer", "indexer"])
 def test_ctrl_c_while_a_command_starts_shows_no_traceback(catalogue, recording, name, after_s):
     verb = "identify" if name == "recognizer" else "search"
     process = subprocess.Popen(
         command(name, verb, recording.path, "--catalogue", catalogue), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+    wait_until(lambda: loads_libraries(process.pid), what="the command loading its libraries")
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)

@@ -27,7 +27,7 @@ def _indexed_once(collection: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["indexer", "add", str(collection), "--catalogue", str(directory)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli.load()()
     assert ended.value.code == 0
     return directory
 

@@ -39,7 +39,7 @@ class Indexer:
         self._capsys.readouterr()
         code: Any = 0
         try:
-            cli.main()
+            cli.load()()
         except SystemExit as error:
             code = error.code
         captured = self._capsys.readouterr()
