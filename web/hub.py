@@ -18,10 +18,9 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from recognizer.events import STATE_CHANGED
-from web import parse
+from web import parse, tasks
 from web.picture import Picture
 from web.ring import Entry, Ring
 from web.settings import Settings
@@ -68,11 +67,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Stop following and close the connections."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await tasks.end(self._tasks)
         await self.store.close()
 
     def watch(self, waker: asyncio.Event) -> None:

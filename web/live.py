@@ -150,7 +150,8 @@ class Client:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self.wake.wait(), STATS_EVERY_S)
+            async with asyncio.timeout(STATS_EVERY_S):
+                await self.wake.wait()
         except TimeoutError:
             return
 
@@ -269,7 +270,8 @@ async def authenticate(socket: WebSocket, access: Access, timeout_s: float) -> V
         return Viewer(None)
     address = socket.client.host if socket.client else "?"
     try:
-        message = parse.loads(await asyncio.wait_for(receive_text(socket), timeout_s)) or {}
+        async with asyncio.timeout(timeout_s):
+            message = parse.loads(await receive_text(socket)) or {}
     except TimeoutError:
         raise Closed(UNAUTHORIZED, "no token came") from None
     if access.failures.wait_s(address) > 0:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from web import parse
+from web import parse, tasks
 from web.access import Access
 from web.history import Snapshots
 from web.hub import Hub
@@ -63,7 +63,8 @@ class LiveRoute:
         except Closed as closed:
             self.dropped[DROP_REASONS.get(closed.code, "other")] += 1
             with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-                await asyncio.wait_for(socket.close(closed.code, closed.reason), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await socket.close(closed.code, closed.reason)
         except WebSocketDisconnect:
             pass
         finally:
@@ -101,12 +102,10 @@ def _from_address(socket: WebSocket) -> Subscription:
 
 async def _first_to_end(*parts: Coroutine[None, None, None]) -> None:
     """Run coroutines until one ends, cancel the rest, and raise what the first one raised."""
-    tasks = [asyncio.create_task(part) for part in parts]
+    running = [asyncio.create_task(part) for part in parts]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(running)
