@@ -45,8 +45,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], timeout_s: float = 10.0, what: str = "the condition") -> Any:
-    """Poll until ``condition()`` is true and return its value; fail the test when it stays false."""
+def wait_until(condition: Callable[[], Any], timeout_s: float = 40.0, what: str = "the condition") -> Any:
+    """Poll until ``condition()`` is true and return its value; fail the test when it stays false.
+
+    Patience costs nothing where the condition comes true, and a busy machine needs it: a Python that loads its
+    libraries beside others may take ten seconds. Give ``timeout_s`` where time is what is tested.
+    """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         value = condition()

@@ -105,10 +105,11 @@ def tune(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def settings(tmp_path: Path, **options: object) -> PoolSettings:
     script = tmp_path / "child_of_test.py"
     script.write_text(WRAPPER)
-    values: dict[str, object] = {"jobs": 2, "stall_s": 2.0, "command": (sys.executable, str(script)), **options}
+    values: dict[str, object] = {"jobs": 2, "stall_s": 6.0, "command": (sys.executable, str(script)), **options}
     return PoolSettings(MODEL, CONTRACT, **values)  # type: ignore[arg-type]
 
 
+@pytest.mark.timeout(300)
 def test_every_kind_of_death_costs_one_file(tmp_path: Path, tune: bytes) -> None:
     jobs = []
     for number, kind in enumerate(KINDS):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import redis
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.services import RedisServer, redis_server, require, wait_until
 from tests.web.stage import Stage
@@ -19,6 +19,7 @@ from web.server import build_server
 from web.settings import Settings
 
 _numbers = itertools.count()
+expect.set_options(timeout=20_000)  # a busy machine paints later; a page that is right is not waited for
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+PATIENCE_S = 20.0  # for what a busy machine does later than an idle one
+
 
 class Talk:
     """One live connection; ``messages`` holds everything received."""
@@ -36,12 +38,12 @@ class Talk:
     def say(self, **message: Any) -> None:
         self.socket.send(json.dumps(message))
 
-    def next(self, timeout_s: float = 8.0) -> dict[str, Any]:
+    def next(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(self.socket.recv(timeout=timeout_s))
         self.messages.append(message)
         return message
 
-    def until(self, wanted: str | Callable[[dict[str, Any]], bool], timeout_s: float = 8.0) -> dict[str, Any]:
+    def until(self, wanted: str | Callable[[dict[str, Any]], bool], timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """Receive until a message of this type, or one that fits, arrives."""
         fits = (lambda m: m.get("type") == wanted) if isinstance(wanted, str) else wanted
         deadline = time.monotonic() + timeout_s
@@ -54,7 +56,7 @@ class Talk:
     def events(self, count: int) -> list[dict[str, Any]]:
         """The next ``count`` events, other messages left aside."""
         found: list[dict[str, Any]] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 2 * PATIENCE_S
         while len(found) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} events arrived"
             message = self.next()
@@ -74,7 +76,7 @@ class Talk:
                 found.append(message)
         return found
 
-    def closed(self, timeout_s: float = 10.0) -> int:
+    def closed(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for the close and return its code."""
         deadline = time.monotonic() + timeout_s
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.web.stage import Heartbeats
 from tests.web.talk import Talk, seqs
 
 TOKEN = "correct-horse-battery-staple"
@@ -123,18 +125,20 @@ def test_status_is_pushed_at_most_once_a_second_and_only_the_newest(stage, serve
                 talk.next(0.05)
             except TimeoutError:
                 continue
+        ended_s = time.monotonic() - started
         statuses = [message for message in talk.messages if message["type"] == "stream.status"]
-    assert 2 <= len(statuses) <= 4
+    assert 2 <= len(statuses) <= 1 + ended_s
     assert set(statuses[-1]["streams"][0]) >= {"id", "level_dbfs", "gate", "health", "stale", "heard_ms"}
     assert not any("seq" in part for part in statuses[-1]["streams"])
 
 
 def test_a_feed_without_heartbeat_is_pushed_as_stale(stage, serve):
     radio = stage.feed("radio1")
-    radio.beat()
-    web = serve(stage, stale_after_s=1.5)
-    with Talk(web.ws_url) as talk:
-        assert talk.until("snapshot")["streams"][0]["stale"] is None
+    with contextlib.ExitStack() as exits:
+        with Heartbeats({radio: {}}):  # a busy machine may need longer than 3 s to serve the first page
+            web = serve(stage, stale_after_s=3)
+            talk = exits.enter_context(Talk(web.ws_url))
+            assert talk.until("snapshot")["streams"][0]["stale"] is None
         status = talk.until(lambda m: m["type"] == "stream.status" and m["streams"][0]["stale"] is not None)
     assert status["streams"][0]["stale"] == "both"
     assert status["streams"][0]["health"] == "down"
@@ -165,7 +169,8 @@ def test_without_the_token_nothing_is_told(stage, serve):
                 talk.say(**first)
             assert talk.closed() == 4401
             assert len(talk.messages) == 1
-    with Talk(web.ws_url) as talk:
+    patient = serve(stage, token=TOKEN)  # a busy machine may say the token later than after half a second
+    with Talk(patient.ws_url) as talk:
         talk.say(type="auth", token=TOKEN)
         assert talk.until("snapshot")["detections"][0]["data"]["title"] == "Secret"
 

@@ -155,7 +155,7 @@ def test_malformed_entries_in_redis_are_skipped_and_counted(stage, serve):
 
 
 def test_a_request_that_never_becomes_whole_is_hung_up_on(stage, serve, monkeypatch):
-    monkeypatch.setattr("web.sockets.HEAD_S", 0.7)
+    monkeypatch.setattr("web.sockets.HEAD_S", 1.5)
     web = serve(stage)
     for drips in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"):
         with socket.create_connection(("127.0.0.1", web.port), timeout=5) as sock:
@@ -164,5 +164,5 @@ def test_a_request_that_never_becomes_whole_is_hung_up_on(stage, serve, monkeypa
                 assert sock.recv(65536) == b""
     with Talk(web.ws_url) as talk:
         talk.until("snapshot")
-        assert talk.quiet(1.5) == []
+        assert talk.quiet(2.5) == []
         assert talk.next()["type"] == "system.stats", "an open live channel is not a late request"

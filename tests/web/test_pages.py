@@ -152,7 +152,7 @@ def test_redis_dies_and_the_page_says_so(tmp_path: Path, visit):
         stage = Stage(server.client(), "rc:")
         stage.feed("radio1").open("Whatever", None)
         stage.feed("radio1").beat()
-        web = RunningWeb(Settings(redis_url=server.url, port=0))
+        web = RunningWeb(Settings(redis_url=server.url, port=0, stale_after_s=300))
         web.start()
         try:
             page, kiosk = visit(web.url), visit(web.url + "/kiosk/radio1")

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.services import wait_until
-from tests.web.stage import MODEL_ID
+from tests.web.stage import MODEL_ID, Heartbeats
 from web.version import STATIC
 
 TOKEN = "correct-horse-battery-staple"
@@ -166,10 +166,10 @@ def test_health_says_why(stage, serve):
     stage.feed("radio1").beat(age_s=60)
     wait_until(lambda: health() == (503, {"redis": "pass", "workers": "fail", "catalogue": "warn", "captures": "fail"}))
     stage.catalogue()
-    stage.worker()
-    stage.feed("radio1").beat()
     stage.feed("dead").beat(age_s=60)
-    wait_until(lambda: health() == (200, {"redis": "pass", "workers": "pass", "catalogue": "pass", "captures": "warn"}))
+    well = (200, {"redis": "pass", "workers": "pass", "catalogue": "pass", "captures": "warn"})
+    with Heartbeats({stage.feed("radio1"): {}}):  # one beat alone might be old before a busy machine looks
+        wait_until(lambda: health() == well)
     assert httpx.get(web.url + "/api/v1/livez").status_code == 200
 
 

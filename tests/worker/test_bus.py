@@ -7,10 +7,20 @@ import pytest
 
 from recognizer.events import CATALOGUE_CHANGED, CLOSED, OPENED, RETRACTED, UPDATED, FeedClock, gap_event
 from recognizer.wire import CLOSED_RETENTION
+from tests.services import wait_until
 from tests.worker.counting import fill, published, second
 from worker.bus import Bus, Commit, LeaseLost, around_seq
 
 CLOCK = FeedClock("radio", 16_000, 1_700_000_000_000)
+
+
+LONG_MS = 60_000  # a lease that no pause of a busy machine outlasts
+
+
+def run_out(client, keys):
+    """Let the time of the lease be over now."""
+    assert client.pexpire(keys.feed("radio", "lease"), 1)
+    wait_until(lambda: not client.exists(keys.feed("radio", "lease")), what="the lease's end")
 
 
 def dump(client):
@@ -28,15 +38,16 @@ def change(expected, cursor, *events, blob=b"\x00blob", ended=False):
 
 
 def test_a_lease_is_held_by_one_and_tokens_grow(client, keys):
-    first, second_bus = Bus(client, keys, "a", 300), Bus(client, keys, "b", 300)
+    first, second_bus = Bus(client, keys, "a", LONG_MS), Bus(client, keys, "b", LONG_MS)
     lease = first.acquire("radio")
     assert lease is not None
     assert second_bus.acquire("radio") is None
-    time.sleep(0.2)
+    assert 0 < client.pttl(keys.feed("radio", "lease")) <= LONG_MS
+    client.pexpire(keys.feed("radio", "lease"), LONG_MS // 3)  # two thirds of its time are over
     assert first.renew(lease)
-    time.sleep(0.2)
+    assert LONG_MS // 3 < client.pttl(keys.feed("radio", "lease")) <= LONG_MS
     assert second_bus.acquire("radio") is None, "renewed in time"
-    time.sleep(0.2)
+    run_out(client, keys)
     later = second_bus.acquire("radio")
     assert later is not None
     assert later.token > lease.token
@@ -47,9 +58,9 @@ def test_a_lease_is_held_by_one_and_tokens_grow(client, keys):
 
 
 def test_the_same_worker_twice_is_two_holders(client, keys):
-    bus = Bus(client, keys, "a", 100)
+    bus = Bus(client, keys, "a", LONG_MS)
     old = bus.acquire("radio")
-    time.sleep(0.2)
+    run_out(client, keys)
     new = bus.acquire("radio")
     with pytest.raises(LeaseLost):
         bus.commit(old, change("0-0", "1-0"))
@@ -57,10 +68,10 @@ def test_the_same_worker_twice_is_two_holders(client, keys):
 
 
 def test_a_stale_worker_changes_nothing(client, keys):
-    stale, fresh = Bus(client, keys, "stale", 100), Bus(client, keys, "fresh", 60_000)
+    stale, fresh = Bus(client, keys, "stale", LONG_MS), Bus(client, keys, "fresh", LONG_MS)
     lease = stale.acquire("radio")
     stale.commit(lease, change("0-0", "3-0", detection(OPENED, 1)))
-    time.sleep(0.2)
+    run_out(client, keys)
     newer = fresh.acquire("radio")
     fresh.commit(newer, change("3-0", "5-0", detection(UPDATED, 1, 2)))
     before = dump(client)
@@ -132,14 +143,14 @@ def test_envelopes_are_split_around_their_number():
 
 
 def test_tries_count_leases_without_progress(client, keys):
-    bus = Bus(client, keys, "a", 30)
+    bus = Bus(client, keys, "a", LONG_MS)
     tries = []
     for _ in range(3):
         tries.append(bus.acquire("radio").tries)
-        time.sleep(0.06)
+        run_out(client, keys)
     lease = bus.acquire("radio")
     bus.commit(lease, change("0-0", "1-0"))
-    time.sleep(0.06)
+    run_out(client, keys)
     assert tries == [1, 2, 3]
     after_progress = bus.acquire("radio")
     assert after_progress.tries == 1

@@ -17,7 +17,8 @@ from tests.worker.scripted import RATE_HZ, answer, serve
 from worker.net.fetch import playlist_entry
 from worker.sources import SourceOptions, open_source
 
-LOCAL = SourceOptions(allow_private=True, connect_timeout_s=2.0, read_timeout_s=1.0)
+LOCAL = SourceOptions(allow_private=True, connect_timeout_s=10.0, read_timeout_s=10.0)
+IMPATIENT = SourceOptions(allow_private=True, connect_timeout_s=10.0, read_timeout_s=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,7 @@ def test_a_stall_is_noticed(mp3):
 
     with serve(stall) as server:
         began = time.monotonic()
-        error = failure(server.url())
+        error = failure(server.url(), IMPATIENT)
         release.set()
     assert error.state == "stalled"
     assert 0.9 < time.monotonic() - began < 5
@@ -188,7 +189,7 @@ def test_a_drip_is_a_stall(mp3):
             time.sleep(0.1)
 
     with serve(drip) as server:
-        error = failure(server.url())
+        error = failure(server.url(), IMPATIENT)
     assert error.state == "stalled"
     assert "bytes" in str(error)
 

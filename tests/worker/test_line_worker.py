@@ -103,7 +103,7 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(server, client, keys):
     feeds = ["a", "b", "c"]
     for feed in feeds:
         fill(client, keys, feed, PROGRAMME)
-    workers = {f"w{n}": spawn(server, keys, f"w{n}", pause_s=0.05, lease_ms=700) for n in range(2)}
+    workers = {f"w{n}": spawn(server, keys, f"w{n}", pause_s=0.1, lease_ms=700) for n in range(2)}
     rng = random.Random(1)
     killed = 0
 
@@ -117,15 +117,13 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(server, client, keys):
 
     try:
         for round_number in range(4):
-            wait_until(holder, 40)
+            wait_until(lambda: holder() or all(ended(client, keys, feed)() for feed in feeds), 40)
             time.sleep(rng.uniform(0.1, 0.6))
             victim = holder()
             if victim is not None:
                 end(workers.pop(victim), signal.SIGKILL)
                 killed += 1
-                workers[f"again{round_number}"] = spawn(
-                    server, keys, f"again{round_number}", pause_s=0.05, lease_ms=700
-                )
+                workers[f"again{round_number}"] = spawn(server, keys, f"again{round_number}", pause_s=0.1, lease_ms=700)
         for feed in feeds:
             wait_until(ended(client, keys, feed), 40)
     finally:

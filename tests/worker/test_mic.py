@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recognizer.errors import SourceError
-from tests.services import PULSE_DEVICE, end, pulseaudio, write_wav
+from tests.services import PULSE_DEVICE, end, pulseaudio, wait_until, write_wav
 from worker.sources import SourceStream
 from worker.sources.mic import QUEUE_BLOCKS, Device, Recorder, choose
 
@@ -23,7 +23,7 @@ DEVICES = [
     Device(7, "default", 32, 44_100, True),
 ]
 
-# Capture for some seconds in a process of its own: ALSA reads its configuration once a process.
+# Capture in a process of its own, for some seconds or until it is ended: ALSA reads its configuration once a process.
 RECORD = """
 import json, sys, time
 import numpy as np
@@ -60,23 +60,38 @@ def tone(path, hz, seconds):
     return write_wav(path, (8000 * np.sin(2 * np.pi * hz * time_s)).astype(np.int16), 44_100)
 
 
-def record(pulse, spec, seconds, rate_hz=16_000):
-    command = [sys.executable, "-c", RECORD, spec, str(seconds), str(rate_hz)]
-    return subprocess.Popen(command, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+class Recording:
+    """A process that captures; what it hears can be read while it does."""
 
+    def __init__(self, pulse, folder, spec, seconds, rate_hz=16_000):
+        self._heard, self._said = folder / "heard", folder / "said"
+        command = [sys.executable, "-c", RECORD, spec, str(seconds), str(rate_hz)]
+        with self._heard.open("w") as out, self._said.open("w") as err:
+            self.process = subprocess.Popen(command, env=pulse.env, stdout=out, stderr=err)
 
-def finished(process):
-    out, err = process.communicate(timeout=40)
-    assert process.returncode == 0, err[-2000:]
-    rows = [json.loads(line) for line in out.splitlines()]
-    return [Heard(*row[1:]) for row in rows if row[0] == "audio"], [row for row in rows if row[0] != "audio"]
+    def _rows(self):
+        whole = self._heard.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def audio(self):
+        return [Heard(*row[1:]) for row in self._rows() if row[0] == "audio"]
+
+    def marks(self):
+        return [row for row in self._rows() if row[0] != "audio"]
+
+    def states(self):
+        return " ".join(text for kind, _, text in self.marks() if kind == "SourceState")
+
+    def finish(self):
+        assert self.process.wait(60) == 0, self._said.read_text()[-2000:]
+        return self.audio(), self.marks()
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 22_050])
 def test_a_microphone_is_heard(tmp_path, rate_hz):
     with pulseaudio(tmp_path) as pulse:
-        player = pulse.play(tone(tmp_path / "tone.wav", 660, 12))
-        audio, marks = finished(record(pulse, "mic:Studio", 4.5, rate_hz))
+        player = pulse.play(tone(tmp_path / "tone.wav", 660, 60))  # a busy machine may begin to record late
+        audio, marks = Recording(pulse, tmp_path, "mic:Studio", 4.5, rate_hz).finish()
         end(player)
     assert len(audio) >= 3
     assert all(row.samples == rate_hz for row in audio)
@@ -99,19 +114,26 @@ def test_devices_are_listed(tmp_path):
 @pytest.mark.slow
 def test_a_microphone_that_goes_and_comes_back_is_found_by_name(tmp_path):
     with pulseaudio(tmp_path) as pulse:
-        recorder = record(pulse, f"mic:{PULSE_DEVICE}", 14)
-        time.sleep(4)
-        pulse.stop()
-        pulse.socket.unlink(missing_ok=True)
-        time.sleep(3)
-        pulse.start()
-        player = pulse.play(tone(tmp_path / "tone.wav", 440, 12))
-        audio, marks = finished(recorder)
-        end(player)
+        recording = Recording(pulse, tmp_path, f"mic:{PULSE_DEVICE}", 3600)
+        player = None
+        try:
+            wait_until(lambda: len(recording.audio()) >= 2, what="the microphone being heard")
+            pulse.stop()
+            pulse.socket.unlink(missing_ok=True)
+            wait_until(
+                lambda: "STALLED" in recording.states() or "RECONNECTING" in recording.states(), what="the loss noticed"
+            )
+            time.sleep(3)
+            pulse.start()
+            player = pulse.play(tone(tmp_path / "tone.wav", 440, 100))
+            wait_until(lambda: [row for row in recording.audio() if row.epoch and row.peak > 4000][2:], what="the tone")
+        finally:
+            end(recording.process)
+            end(player)
+        audio, marks = recording.audio(), recording.marks()
     assert {row.epoch for row in audio} >= {0, 1}
     assert audio[-1].hz == pytest.approx(440, abs=2)
-    states = " ".join(text for kind, _, text in marks if kind == "SourceState")
-    assert "STALLED" in states or "RECONNECTING" in states
+    assert "STALLED" in recording.states() or "RECONNECTING" in recording.states()
     gaps = [text for kind, _, text in marks if kind == "SourceGap"]
     assert len(gaps) >= 1
     assert all(later.start >= before.start + before.samples for before, later in zip(audio, audio[1:], strict=False))

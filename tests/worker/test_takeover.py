@@ -143,7 +143,7 @@ def test_sigkill_in_the_middle_of_each_detection(stage, expected):
     wait_until(stage.detection_is_open, 40)
     killed = 0
     for _ in range(2):
-        holder = json.loads(stage.client.get(stage.keys.feed("a", "lease")))["owner"]
+        holder = json.loads(wait_until(lambda: stage.client.get(stage.keys.feed("a", "lease"))))["owner"]
         end(stage.workers[int(holder[1:])], signal.SIGKILL)
         killed += 1
         stage.spawn()

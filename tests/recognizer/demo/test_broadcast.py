@@ -29,11 +29,13 @@ def wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _listen(url: str, max_seconds: float | None = None) -> np.ndarray:
+def _listen(url: str, max_seconds: float | None = None, hearing: threading.Event | None = None) -> np.ndarray:
     with urlopen(url, timeout=10) as response:  # noqa: S310
         blocks, heard = [], 0
         for block in decode(response, 16_000):
             blocks.append(block)
+            if hearing is not None:
+                hearing.set()
             heard += len(block)
             if max_seconds is not None and heard > max_seconds * 16_000:
                 break
@@ -60,13 +62,15 @@ def test_the_first_listener_misses_nothing_and_hears_it_in_real_time(wav: Path) 
 def test_two_listeners_hear_the_same_and_the_second_joins_live(wav: Path) -> None:
     with Broadcast(wav, once=True, wait_for_listener=True) as station:
         heard: list[np.ndarray] = []
-        first = threading.Thread(target=lambda: heard.append(_listen(station.url)))
+        began = threading.Event()
+        first = threading.Thread(target=lambda: heard.append(_listen(station.url, hearing=began)))
         first.start()
-        time.sleep(1.5)
+        assert began.wait(20)
+        time.sleep(1.2)
         late = _listen(station.url)
         first.join(timeout=10)
     assert len(heard) == 1
-    # The late one came 1.5 s in: the station was 2 s ahead of the clock and handed over its last 2 s.
+    # The late one came 1.2 s in or a little later: the station was 2 s ahead of the clock and handed over its last 2 s.
     missed_s = PROGRAMME_S - len(late) / 16_000
     assert 0.8 < missed_s < 2.5
     assert _hz(late, 0.3) == pytest.approx(_hz(heard[0], 0.3 + missed_s), rel=0.01)
