@@ -100,6 +100,10 @@ def build_run(settings: Settings, folder: Path, stage: Stage, world: World) -> R
     """A fresh or resumed run of a stage whose weights were drawn under the run's seed."""
     device = choose_device()
     trainee = stage.trainee.to(device)
+    if device.type == "cuda":
+        # Tensor cores want channels last: a step of a heard stage takes half as long.
+        trainee = trainee.to(memory_format=torch.channels_last)
+        torch.set_float32_matmul_precision("high")
     if world.size > 1 and device.type == "cuda":
         # On processors there is no shared batch norm: each trainer norms its part of a batch.
         trainee.net = nn.SyncBatchNorm.convert_sync_batchnorm(trainee.net)  # type: ignore[no-untyped-call]

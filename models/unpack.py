@@ -15,6 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
+from models.export import HALF
 from models.nets.salience import SalienceConfig, SalienceNet
 
 _PREFIX = "front."
@@ -29,7 +30,7 @@ def front_of(path: Path) -> tuple[int, dict[str, Tensor]]:
         When the file holds no such front end.
     """
     graph = onnx.load(path).graph
-    held = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+    held = {i.name.removesuffix(HALF): torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
     first = held.get(f"{_PREFIX}first.weight")
     if first is None:
         raise ValueError(f"{path} has no tensor {_PREFIX}first.weight: it is not a model of models.export")

@@ -34,7 +34,7 @@ def made_ahead(
     """
     # A process that has everything imported is copied for each helper: sixteen that import torch take a minute.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["models.train"])
+    context.set_forkserver_preload(["models.run"])
     made: multiprocessing.Queue[Made] = context.Queue(ahead)
     processes = [
         context.Process(target=_help, args=(made, build, (*seed, number), first), daemon=True)
