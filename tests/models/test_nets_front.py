@@ -80,5 +80,5 @@ def test_streaming_and_whole_windows_give_one_embedding() -> None:
     np.testing.assert_allclose(end.numpy(), last_end.numpy(), atol=1e-4)
     half = features[:, promise.window_frames // 2 :]
     with torch.no_grad():
-        np.testing.assert_allclose(end.numpy(), net.embedding(torch.cat([half, half], 1)).numpy(), atol=1e-4)
+        np.testing.assert_allclose(end.numpy(), net.embedding(half).numpy(), atol=1e-4)
     assert float(pitch.min()) >= 0
