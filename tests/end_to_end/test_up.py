@@ -25,7 +25,6 @@ PARTS = ("redis-server", "indexer.cli", "worker.cli", "web.cli", "worker.line_pr
 
 @pytest.mark.slow
 @pytest.mark.browser
-@pytest.mark.timeout(180)
 def test_an_evening_on_the_radio(catalogue, references, tmp_path, visit, artefacts: Path):
     """One broadcast, and all that happens around it.
 

@@ -70,7 +70,6 @@ def by_key(results: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str
     return {(r["set"], r["pool"], f"{r['system']} {r['ranking']}"): r for r in results}
 
 
-@pytest.mark.timeout(300)
 def test_everything_in_one_run(evaluate: Any, music: Path, tmp_path: Path) -> None:
     done = evaluate("--distractors", music / "strangers", "--out", tmp_path / "out", "--json")
     assert done.code == 0, done.err
@@ -231,7 +230,6 @@ def test_without_matplotlib_there_is_a_sentence(evaluate: Any, monkeypatch: pyte
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ranks.csv", "report.txt", "results.json"]
 
 
-@pytest.mark.timeout(300)
 def test_a_run_that_is_ended_goes_on_where_it_stopped(music: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     command = [

@@ -109,7 +109,6 @@ def settings(tmp_path: Path, **options: object) -> PoolSettings:
     return PoolSettings(MODEL, CONTRACT, **values)  # type: ignore[arg-type]
 
 
-@pytest.mark.timeout(300)
 def test_every_kind_of_death_costs_one_file(tmp_path: Path, tune: bytes) -> None:
     jobs = []
     for number, kind in enumerate(KINDS):

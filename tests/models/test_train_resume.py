@@ -64,7 +64,6 @@ def test_a_broken_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     write_corpus(tmp_path)
     assert run(write_config(tmp_path, "whole", steps=30, probe_steps=1000)) == 0
