@@ -2,8 +2,8 @@
 
 Two kinds of view, each for all works of a group alike so that the kind says nothing about the work:
 
-- *recent*: the last ten seconds twice. The network's second output fills a window so (`models.nets.recognizer`):
-  a window half empty looks like no music that was ever learned.
+- *recent*: the last ten seconds twice. The network's second output hears them alone (`models.nets.recognizer`); in a
+  batch of views of one length they come twice, since a window half empty looks like no music that was ever learned.
 - *begun*: the window's beginning is other music. It is a neighbour's view played backwards in another key: as dense
   and as tonal as what follows, but no work of the batch.
 """

@@ -5,12 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.heard.orchestra import smooth
+from models.heard.dice import Dice
 from models.heard.spectra import BINS, RATE_HZ
 from models.nets.constantq import ConstantQ, ConstantQConfig
 
 _TONE_DB, _RIPPLE_DB = 5.0, (0.5, 3.0)
-_ROOMS, _LINES, _NOISES, _OTHERS, _TALKS, _HOLES = 0.4, 0.15, 0.6, 0.25, 0.08, 0.1
+_ROOMS, _LINES, _NOISES, _OTHERS, _TALKS, _HOLES, _COMPRESSORS = 0.4, 0.15, 0.6, 0.25, 0.08, 0.1, 0.4
+_SIXTY_DB = 13.8  # in powers of e
+_STEEP_DB, _MOST_LOST_DB = 60.0, 70.0  # an octave; beyond a line's edge
+_LOUDEST, _SOFTEST = -2, -6  # log10 of a view's mean power
+_FLOOR = 1e-9  # of the constant-Q
+_SILENT = 1e-12
 
 
 class Air(nn.Module):
@@ -35,68 +40,62 @@ class Air(nn.Module):
 
         Views of one group (``band_of``, (views,), numbers below ``bands``) share room, tone and noise.
         """
-        device, views = power.device, len(power)
-
-        def uniform(low: float, high: float, *shape: int) -> Tensor:
-            return low + (high - low) * torch.rand(*shape, device=device, generator=generator)
-
-        power = power * 10 ** (smooth(bands, BINS, 8, generator, device) * _TONE_DB / 10)[band_of][:, None]
-        power = power / power.mean((1, 2), keepdim=True).clamp(min=1e-12)
-        others = (uniform(0, 1, bands) < _OTHERS) * 10 ** (uniform(-22, -4, bands) / 10)
+        dice, views = Dice(generator), len(power)
+        power = power * 10 ** (dice.curves(bands, BINS, 8) * _TONE_DB / 10)[band_of][:, None]
+        power = power / power.mean((1, 2), keepdim=True).clamp(min=_SILENT)
+        # Other music is another view played backwards.
+        others = dice.chance(_OTHERS, bands) * 10 ** (dice.uniform(-22, -4, bands) / 10)
         power = power + others[band_of][:, None, None] * power.roll(1, 0).flip(1)
-        power = self._in_rooms(power, uniform, bands, band_of)
-        ripple = uniform(*_RIPPLE_DB, views)[:, None, None]
-        power = power * 10 ** (torch.randn(power.shape, device=device, generator=generator) * ripple / 10)
-        power = power + self._noise(power, uniform, bands, band_of, generator)
-        power = power * self._line(uniform, bands)[band_of][:, None]
+        power = torch.bmm(self._room(dice, bands, power.shape[1])[band_of], power)
+        ripple_db = dice.uniform(*_RIPPLE_DB, views)[:, None, None]
+        power = power * 10 ** (dice.normal(*power.shape) * ripple_db / 10)
+        power = power + self._noise(dice, power, band_of, bands)
+        power = power * self._line(dice, bands)[band_of][:, None]
         # A compressor on the sum: loud moments are turned down together.
         loud = power.mean(2, keepdim=True).clamp(min=1e-6)
-        squeezed = (uniform(0, 1, bands) < 0.4) * uniform(0.1, 0.6, bands)
+        squeezed = dice.chance(_COMPRESSORS, bands) * dice.uniform(0.1, 0.6, bands)
         power = power * loud ** -squeezed[band_of][:, None, None]
-        power = power * self._holes(power, uniform)
-        return torch.log10((power * 10 ** (uniform(-6, -2, views))[:, None, None]).clamp(min=1e-9))
+        power = power * self._holes(dice, views, power.shape[1])
+        return torch.log10((power * 10 ** dice.uniform(_SOFTEST, _LOUDEST, views)[:, None, None]).clamp(min=_FLOOR))
 
-    def _in_rooms(self, power: Tensor, uniform: object, bands: int, band_of: Tensor) -> Tensor:
-        """Add what comes late: it decays evenly, 60 dB in 0.2 to 1.5 s, and has -12 to 3 dB of the direct sound."""
-        assert callable(uniform)
-        frames = power.shape[1]
-        rt60_s = torch.exp(uniform(-1.6, 0.4, bands))
-        decay = torch.exp(-13.8 / (rt60_s * RATE_HZ))
-        wet = (uniform(0, 1, bands) < _ROOMS) * 10 ** (uniform(-12, 3, bands) / 10)
-        late = (torch.arange(frames, device=power.device)[:, None] - torch.arange(frames, device=power.device)).float()
+    @staticmethod
+    def _room(dice: Dice, bands: int, frames: int) -> Tensor:
+        """What is heard of each earlier frame, (bands, frames, frames).
+
+        Power that comes late decays evenly, by 60 dB in 0.2 to 1.5 s, and has -12 to 3 dB of the direct sound's.
+        """
+        rt60_s = torch.exp(dice.uniform(-1.6, 0.4, bands))
+        decay = torch.exp(-_SIXTY_DB / (rt60_s * RATE_HZ))
+        wet = dice.chance(_ROOMS, bands) * 10 ** (dice.uniform(-12, 3, bands) / 10)
+        frame = torch.arange(frames, device=dice.device)
+        late = (frame[:, None] - frame).float()
         tail = torch.where(late > 0, decay[:, None, None] ** late.clamp(min=0), 0.0)
-        tail = wet[:, None, None] * tail * (1 / decay - 1)[:, None, None]
-        mixed = torch.eye(frames, device=power.device) + tail
-        return torch.bmm(mixed[band_of], power)
+        return torch.eye(frames, device=dice.device) + (wet * (1 / decay - 1))[:, None, None] * tail
 
-    def _noise(self, power: Tensor, uniform: object, bands: int, band_of: Tensor, generator: torch.Generator) -> Tensor:
-        """Steady noise of some colour, 0 to 40 dB below the music; and now and then bursts, as of talk or applause."""
-        assert callable(uniform)
+    def _noise(self, dice: Dice, power: Tensor, band_of: Tensor, bands: int) -> Tensor:
+        """Steady noise of some colour, 0 to 40 dB below the music; now and then bursts, as of talk or applause."""
         views, frames, _ = power.shape
-        colour = self.noise * 10 ** (-uniform(-0.5, 1.6, bands)[:, None] * 0.6 * self.octave)
+        colour = self.noise * 10 ** (-dice.uniform(-0.5, 1.6, bands)[:, None] * 0.6 * self.octave)
         colour = colour / colour.mean(1, keepdim=True)
-        level = (uniform(0, 1, bands) < _NOISES) * 10 ** (-uniform(0, 40, bands) / 10)
+        level = dice.chance(_NOISES, bands) * 10 ** (-dice.uniform(0, 40, bands) / 10)
         steady = (level[:, None] * colour)[band_of][:, None]
-        burst = smooth(views, frames, 24, generator, power.device)[:, :, None].clamp(min=0) ** 2
-        talk = (uniform(0, 1, views) < _TALKS) * 10 ** (uniform(-10, 3, views) / 10)
-        tone = 10 ** (smooth(views, BINS, 8, generator, power.device) * 0.8)
-        fluctuating = torch.empty_like(power).exponential_(generator=generator)
+        burst = dice.curves(views, frames, 24)[:, :, None].clamp(min=0) ** 2
+        talk = dice.chance(_TALKS, views) * 10 ** (dice.uniform(-10, 3, views) / 10)
+        tone = 10 ** (dice.curves(views, BINS, 8) * 0.8)
+        fluctuating = torch.empty_like(power).exponential_(generator=dice.generator)
         return (steady + talk[:, None, None] * burst * tone[:, None]) * (0.4 + 0.6 * fluctuating)
 
-    def _line(self, uniform: object, bands: int) -> Tensor:
+    def _line(self, dice: Dice, bands: int) -> Tensor:
         """A narrow line's gain, (bands, bins): nothing below 80 to 400 Hz nor above 1.2 to 5 kHz."""
-        assert callable(uniform)
-        low, high = uniform(1.3, 3.6, bands)[:, None], uniform(5.2, 7.2, bands)[:, None]
-        steep_db = 60.0
-        lost = (low - self.octave).clamp(min=0) * steep_db + (self.octave - high).clamp(min=0) * steep_db
-        through = (uniform(0, 1, bands) < _LINES)[:, None]
-        return torch.where(through, 10 ** (-lost.clamp(max=70) / 10), 1.0)
+        low, high = dice.uniform(1.3, 3.6, bands)[:, None], dice.uniform(5.2, 7.2, bands)[:, None]
+        lost_db = ((low - self.octave).clamp(min=0) + (self.octave - high).clamp(min=0)) * _STEEP_DB
+        through = dice.chance(_LINES, bands)[:, None]
+        return torch.where(through, 10 ** (-lost_db.clamp(max=_MOST_LOST_DB) / 10), 1.0)
 
-    def _holes(self, power: Tensor, uniform: object) -> Tensor:
+    @staticmethod
+    def _holes(dice: Dice, views: int, frames: int) -> Tensor:
         """A stretch of up to three seconds that is missing, now and then; (views, frames, 1)."""
-        assert callable(uniform)
-        views, frames, _ = power.shape
-        at = torch.arange(frames, device=power.device)[None]
-        start, length = uniform(0, frames, views)[:, None], uniform(4, 48, views)[:, None]
-        missing = (uniform(0, 1, views) < _HOLES)[:, None] & (at >= start) & (at < start + length)
+        at = torch.arange(frames, device=dice.device)[None]
+        start, length = dice.uniform(0, frames, views)[:, None], dice.uniform(4, 48, views)[:, None]
+        missing = dice.chance(_HOLES, views)[:, None] & (at >= start) & (at < start + length)
         return torch.where(missing, 1e-5, 1.0)[:, :, None]

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from models.data.hear import BINS, LOWEST_PITCH
-from models.data.instruments import BASSES, CHORDS, LEADS
-from models.heard.scene import BASS, PERCUSSION, TUNE
-from models.heard.scene import CHORDS as CHORDS_PART
+from models.data.instruments import BASSES, LEADS
+from models.data.instruments import CHORDS as CHORD_PROGRAMS
+from models.heard.dice import Dice
+from models.heard.scene import BASS, CHORDS, PERCUSSION, TUNE
 from models.heard.sounds import DB_STEP, FLOOR, LEAD_FRAMES, NOTE_FRAMES, PITCHES, PROGRAMS, Sounds
 from models.heard.spectra import BINS as SPECTRUM_BINS
 from models.heard.spectra import MARGIN_FRAMES, PER_SEMITONE, RATE_HZ
@@ -30,6 +31,11 @@ _VOWELS, _VOWEL_DB = 48, 9.0
 _LONGEST_TAIL = 8  # frames after a note's end
 _ROWS = 400_000  # rows added at a time
 _TIED = 4  # last frames of a sound that go round while a note is held for longer
+_SHORTEST_S = 0.06
+_SOFTEST = 0.03  # level
+_KEPT_S = 2.0  # of a note; what is held for longer fades
+_APART = int(PITCHES[1] - PITCHES[0])
+_LEVELS_DB = {TUNE: (-4, 9), CHORDS: (-8, 0), BASS: (-8, 3), PERCUSSION: (-2, 14)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,21 @@ class Bands:
     level_db: Tensor
     tail_s: Tensor
     vibrato: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """How each note is played, tensors of shape (notes,).
+
+    The sound, the bins that it is moved by, its power, the time in which it fades; its vibrato, (notes, 3), and vowel.
+    """
+
+    sound: Tensor
+    move: Tensor
+    gain: Tensor
+    tail_s: Tensor
+    vibrato: Tensor
+    vowel: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,37 +120,26 @@ class Orchestra(nn.Module):
 
     def hire(self, bands: int, generator: torch.Generator) -> Bands:
         """Bands at random."""
-        device = self.units.device
-
-        def uniform(low: float, high: float, *shape: int) -> Tensor:
-            return low + (high - low) * torch.rand(*shape, device=device, generator=generator)
-
-        def one_of(programs: tuple[int, ...]) -> Tensor:
-            rows = torch.tensor(np.searchsorted(PROGRAMS, programs), device=device)
-            chosen = rows[torch.randint(len(rows), (bands,), device=device, generator=generator)]
-            font = torch.randint(self.fonts, (bands,), device=device, generator=generator)
-            return (font * len(PROGRAMS) + chosen) * len(PITCHES)
-
-        sung = uniform(0, 1, bands) < _SUNG
-        lead = torch.where(sung, one_of(_VOICES), one_of(LEADS))
-        depth = torch.where(sung, uniform(0, 1.8, bands), torch.zeros(bands, device=device))
+        dice = Dice(generator)
+        sung = dice.chance(_SUNG, bands)
+        lead = torch.where(sung, self._one_of(_VOICES, bands, dice), self._one_of(LEADS, bands, dice))
+        levels_db = [dice.uniform(*_LEVELS_DB[part], bands) for part in (TUNE, CHORDS, BASS, PERCUSSION)]
         return Bands(
-            sound=torch.stack([lead, one_of(CHORDS), one_of(BASSES)], 1),
-            second=one_of(CHORDS),
-            kit=self.first_drum
-            + torch.randint(self.fonts, (bands,), device=device, generator=generator) * self.drum_count,
-            level_db=torch.stack(
-                [
-                    uniform(-4, 9, bands),
-                    uniform(-8, 0, bands),
-                    uniform(-8, 3, bands),
-                    uniform(-2, 14, bands),
-                ],
-                1,
+            sound=torch.stack([lead, self._one_of(CHORD_PROGRAMS, bands, dice), self._one_of(BASSES, bands, dice)], 1),
+            second=self._one_of(CHORD_PROGRAMS, bands, dice),
+            kit=self.first_drum + dice.below(self.fonts, bands) * self.drum_count,
+            level_db=torch.stack(levels_db, 1),
+            tail_s=0.02 * torch.exp(dice.uniform(0, 3, bands, 3)),
+            vibrato=torch.stack(
+                [dice.uniform(0, 1.8, bands) * sung, dice.uniform(4.5, 7, bands), dice.uniform(0, 5, bands) * sung], 1
             ),
-            tail_s=0.02 * torch.exp(uniform(0, 3, bands, 3)),
-            vibrato=torch.stack([depth, uniform(4.5, 7, bands), uniform(0, 5, bands) * sung], 1),
         )
+
+    def _one_of(self, programs: tuple[int, ...], bands: int, dice: Dice) -> Tensor:
+        """First tone of one of some programs, in any soundfont, for every band."""
+        rows = torch.tensor(np.searchsorted(PROGRAMS, programs), device=dice.device)
+        chosen = rows[dice.below(len(rows), bands)]
+        return (dice.below(self.fonts, bands) * len(PROGRAMS) + chosen) * len(PITCHES)
 
     def forward(
         self, notes: dict[str, Tensor], band_of: Tensor, bands: Bands, frames: int, generator: torch.Generator
@@ -144,94 +154,78 @@ class Orchestra(nn.Module):
         frames
             Of the spectra.
         """
-        views, device = len(band_of), self.units.device
+        dice, views, device = Dice(generator), len(band_of), self.units.device
         power = torch.zeros(views * frames, SPECTRUM_BINS, device=device)
         count = (frames - 2 * MARGIN_FRAMES) // 2
         truth = torch.zeros(views * count * BINS, device=device)
-        vowels = smooth(_VOWELS, SPECTRUM_BINS, 10, generator, device) * _VOWEL_DB
-        vowels = 10 ** (vowels / 10)
+        vowels = 10 ** (dice.curves(_VOWELS, SPECTRUM_BINS, 10) * _VOWEL_DB / 10)
         vowels[0] = 1.0
-        sound, move, gain, tail_s, vibrato, vowel = self._cast(notes, band_of, bands, generator)
+        parts = self._cast(notes, band_of, bands, dice)
         first = torch.round(notes["onset_s"] * RATE_HZ).long() - LEAD_FRAMES
-        held = notes["duration_s"].clamp(min=0.06)
-        length = (
-            torch.ceil(held * RATE_HZ).long()
-            + LEAD_FRAMES
-            + torch.ceil(tail_s * 3 * RATE_HZ).long().clamp(max=_LONGEST_TAIL)
-        )
-        length = torch.minimum(length, (frames - first).clamp(min=0))
-        ends = torch.cumsum(length, 0)
+        held_s = notes["duration_s"].clamp(min=_SHORTEST_S)
+        fading = torch.ceil(parts.tail_s * 3 * RATE_HZ).long().clamp(max=_LONGEST_TAIL)
+        length = torch.ceil(held_s * RATE_HZ).long() + LEAD_FRAMES + fading
+        ends = torch.cumsum(torch.minimum(length, (frames - first).clamp(min=0)), 0)
         total = int(ends[-1]) if len(ends) else 0
         for start in range(0, total, _ROWS):
             row = torch.arange(start, min(start + _ROWS, total), device=device)
             note = torch.searchsorted(ends, row, right=True)
-            age = row - (ends[note] - length[note])
-            at = first[note] + age
-            time_s = (age - LEAD_FRAMES).float() / RATE_HZ
-            after_s = (time_s - held[note]).clamp(min=0)
-            envelope = torch.exp(-after_s / tail_s[note]) * torch.exp(-0.7 * (time_s - 2.0).clamp(min=0))
+            begun = torch.where(note > 0, ends[(note - 1).clamp(min=0)], 0)
+            age = row - begun
+            at, time_s = first[note] + age, (age - LEAD_FRAMES).float() / RATE_HZ
             frame = torch.where(age < NOTE_FRAMES, age, NOTE_FRAMES - _TIED + age % _TIED)
-            bent = _bent(vibrato[note], time_s, note.float())
-            shift = (move[note] + bent).clamp(-_PAD, _PAD).long()
-            inside = (at >= 0) & (at < frames)
-            weight = torch.where(inside, gain[note] * envelope * self.scale[sound[note]], 0.0)
-            index = torch.arange(_PAD, _PAD + SPECTRUM_BINS, device=device)[None] - shift[:, None]
-            place = sound[note] * NOTE_FRAMES + frame
-            width = self.units.shape[2]
-            units = self.units.view(-1)[(place * width)[:, None] + index]
-            spectra = self.power_of[units.long()] * weight[:, None] * vowels[vowel[note]]
-            target = notes["view"][note].long() * frames + at.clamp(0, frames - 1)
-            power.index_add_(0, target, spectra)
-            self._tell(truth, notes, note, at, time_s, held, self.lasting[sound[note], frame], frames, count)
+            spectra = self._moved(parts, note, frame, time_s) * vowels[parts.vowel[note]]
+            loud = parts.gain[note] * _envelope(time_s, held_s[note], parts.tail_s[note])
+            loud = torch.where((at >= 0) & (at < frames), loud, 0.0)
+            view = notes["view"][note].long()
+            power.index_add_(0, view * frames + at.clamp(0, frames - 1), spectra * loud[:, None])
+            # Which pitches sound in which frames of the salience.
+            bin_ = torch.round(notes["pitch"][note]).long() - LOWEST_PITCH
+            slot = torch.div(at - MARGIN_FRAMES, 2, rounding_mode="floor")
+            told = (notes["part"][note] != PERCUSSION) & (time_s >= 0) & (time_s < held_s[note])
+            told &= (bin_ >= 0) & (bin_ < BINS) & (slot >= 0) & (slot < count)
+            index = ((view * count + slot) * BINS + bin_)[told]
+            truth.scatter_reduce_(0, index, self.lasting[parts.sound[note], frame][told], "amax")
         return Played(power.view(views, frames, SPECTRUM_BINS), truth.view(views, count, BINS))
 
-    def _cast(
-        self, notes: dict[str, Tensor], band_of: Tensor, bands: Bands, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """What each note is played on: sound, bins to move, power, tail, vibrato and vowel."""
-        device = self.units.device
+    def _moved(self, parts: _Parts, note: Tensor, frame: Tensor, time_s: Tensor) -> Tensor:
+        """Spectra of notes at a frame of their sounds, moved to where they are played; (rows, bins)."""
+        bent = _bent(parts.vibrato[note], time_s, note.float())
+        shift = (parts.move[note] + bent).clamp(-_PAD, _PAD).long()
+        place = (parts.sound[note] * NOTE_FRAMES + frame) * self.units.shape[2]
+        bins = torch.arange(_PAD, _PAD + SPECTRUM_BINS, device=note.device)
+        units = self.units.view(-1)[(place - shift)[:, None] + bins]
+        return self.power_of[units.long()] * self.scale[parts.sound[note]][:, None]
 
-        def random(*shape: int) -> Tensor:
-            return torch.rand(*shape, device=device, generator=generator)
-
+    def _cast(self, notes: dict[str, Tensor], band_of: Tensor, bands: Bands, dice: Dice) -> _Parts:
+        """What each note is played on, and how."""
         band, part, pitch = band_of[notes["view"].long()], notes["part"].long(), notes["pitch"]
         drum, tuned = part == PERCUSSION, part.clamp(max=BASS)
-        base = bands.sound[band, tuned]
-        base = torch.where((part == CHORDS_PART) & (random(len(part)) < 0.3), bands.second[band], base)
-        grid = torch.round((pitch - float(PITCHES[0])) / 3).long().clamp(0, len(PITCHES) - 1)
+        base = torch.where((part == CHORDS) & dice.chance(0.3, len(part)), bands.second[band], bands.sound[band, tuned])
+        grid = torch.round((pitch - float(PITCHES[0])) / _APART).long().clamp(0, len(PITCHES) - 1)
         sound = torch.where(drum, bands.kit[band] + pitch.long().clamp(0, self.drum_count - 1), base + grid)
-        semitones = torch.where(drum, 0.0, pitch - (float(PITCHES[0]) + 3 * grid))
-        sung = (part == TUNE) & (bands.vibrato[band, 1] > 0) & (bands.vibrato[band, 0] > 0)
+        semitones = torch.where(drum, 0.0, pitch - (float(PITCHES[0]) + _APART * grid))
+        sung = (part == TUNE) & (bands.vibrato[band, 0] > 0)
         # A voice is not exactly in tune, and no band is on another's concert pitch.
-        concert = torch.randint(0, 7, (len(band_of),), device=device, generator=generator)
+        concert = dice.below(7, len(band_of))
         concert = (concert == 6).float() - (concert == 0).float()
-        wrong = 0.5 * torch.randn(len(part), device=device, generator=generator) * sung
-        move = semitones * PER_SEMITONE + torch.where(drum, 0.0, concert[notes["view"].long()] + wrong)
-        level_db = bands.level_db[band, part] + 20 * torch.log10(notes["level"].clamp(min=0.03))
+        wrong = 0.5 * dice.normal(len(part)) * sung
+        level_db = bands.level_db[band, part] + 20 * torch.log10(notes["level"].clamp(min=_SOFTEST))
         vibrato = bands.vibrato[band] * sung[:, None]
-        vibrato[:, 2] *= random(len(part)) < 0.5
-        vowel = torch.where(sung, 1 + (random(len(part)) * (_VOWELS - 1)).long(), 0)
-        return sound, move, 10 ** (level_db / 10), bands.tail_s[band, tuned], vibrato, vowel
+        vibrato[:, 2] *= dice.chance(0.5, len(part))
+        return _Parts(
+            sound=sound,
+            move=semitones * PER_SEMITONE + torch.where(drum, 0.0, concert[notes["view"].long()] + wrong),
+            gain=10 ** (level_db / 10),
+            tail_s=bands.tail_s[band, tuned],
+            vibrato=vibrato,
+            vowel=torch.where(sung, 1 + dice.below(_VOWELS - 1, len(part)), 0),
+        )
 
-    @staticmethod
-    def _tell(
-        truth: Tensor,
-        notes: dict[str, Tensor],
-        note: Tensor,
-        at: Tensor,
-        time_s: Tensor,
-        held: Tensor,
-        lasting: Tensor,
-        frames: int,
-        count: int,
-    ) -> None:
-        """Note down, in place, which pitches sound in which frames of the salience."""
-        bin_ = torch.round(notes["pitch"][note]).long() - LOWEST_PITCH
-        slot = torch.div(at - MARGIN_FRAMES, 2, rounding_mode="floor")
-        kept = (notes["part"][note] != PERCUSSION) & (time_s >= 0) & (time_s < held[note])
-        kept &= (bin_ >= 0) & (bin_ < BINS) & (slot >= 0) & (slot < count)
-        index = ((notes["view"][note].long() * count + slot) * BINS + bin_)[kept]
-        truth.scatter_reduce_(0, index, lasting[kept], "amax")
+
+def _envelope(time_s: Tensor, held_s: Tensor, tail_s: Tensor) -> Tensor:
+    """Power of a note beside that of its sound: what is held for long fades a little, and what has ended soon."""
+    return torch.exp(-(time_s - held_s).clamp(min=0) / tail_s) * torch.exp(-0.7 * (time_s - _KEPT_S).clamp(min=0))
 
 
 def _bent(vibrato: Tensor, time_s: Tensor, note: Tensor) -> Tensor:
@@ -239,13 +233,3 @@ def _bent(vibrato: Tensor, time_s: Tensor, note: Tensor) -> Tensor:
     swing = vibrato[:, 0] * torch.sin(2 * torch.pi * vibrato[:, 1] * time_s + note)
     glide = -vibrato[:, 2] * torch.exp(-time_s.clamp(min=0) / 0.1)
     return torch.round(swing + glide)
-
-
-def smooth(count: int, bins: int, waves: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Smooth random curves of unit variance, (count, bins): sums of a few cosines, slow ones strongest."""
-    number = torch.arange(1, waves + 1, device=device, dtype=torch.float32)
-    size = torch.randn(count, waves, device=device, generator=generator) / number.sqrt()
-    phase = 2 * torch.pi * torch.rand(count, waves, device=device, generator=generator)
-    x = torch.linspace(0, 1, bins, device=device)
-    curves = (size[:, :, None] * torch.cos(torch.pi * number[:, None] * x + phase[:, :, None])).sum(1)
-    return curves / float((0.5 / number).sum().sqrt())
