@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from models.data.views import Corpus, Passage, Recipe, chosen_works, draw_versio
 from models.heard.recordings import Recordings
 from models.heard.sounds import DRUMS
 from models.heard.spectra import BINS as SPECTRUM_BINS
-from models.heard.spectra import RATE_HZ, view_frames
+from models.heard.spectra import RATE_HZ, Bytes, view_frames
 
 TUNE, CHORDS, BASS, PERCUSSION = range(4)
 """Parts of an orchestra."""
@@ -80,33 +81,30 @@ def draw_piece(cast: Cast, seed: tuple[int, ...]) -> Piece:
     """One piece; equal seeds give equal pieces."""
     rng = np.random.default_rng(seed)
     works = chosen_works(cast.corpus, cast.recipe, cast.works, rng).astype(np.int64)
-    parts: list[tuple[int, Notes, npt.NDArray[np.uint8]]] = []
-    heard: list[tuple[int, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]] = []
+    parts: list[tuple[int, Notes, Bytes]] = []
+    heard: list[tuple[int, Bytes, Bytes]] = []
     for first in range(0, cast.works, cast.recipe.group):
         styles = [_audible(draw_style(rng)) for _ in range(_SIDES)]
         group = works[first : first + cast.recipe.group]
         if cast.recordings is not None and first >= cast.works - cast.recorded_works:
-            group[:] = len(cast.corpus.works) + cast.recordings.numbers(
-                rng.choice(len(cast.recordings), len(group), replace=False)
-            )
-        for row, work in enumerate(group, first):
-            if work < len(cast.corpus.works):
-                passages = draw_versions(cast.corpus, cast.corpus.works[int(work)], cast.recipe, rng)
-                sides: list[Passage | None] = list(passages)
-            else:
-                assert cast.recordings is not None
-                number = cast.recordings.place(int(work) - len(cast.corpus.works))
-                sides = []
-                for side, what in enumerate(cast.recordings.pair(number, cast.recipe, rng)):
-                    if isinstance(what, Passage):
-                        sides.append(what)
-                    else:
-                        sides.append(None)
-                        heard.append((side * cast.works + row, *what))
-            for side, passage in enumerate(sides):
-                if passage is not None:
-                    parts.append((side * cast.works + row, *_performed(passage, styles[side], cast.seconds, rng)))
+            places = rng.choice(len(cast.recordings), len(group), replace=False)
+            group[:] = len(cast.corpus.works) + cast.recordings.numbers(places)
+        for row, work in enumerate(group.tolist(), first):
+            for side, what in enumerate(_versions(cast, work, rng)):
+                view = side * cast.works + row
+                if isinstance(what, Passage):
+                    parts.append((view, *_performed(what, styles[side], cast.seconds, rng)))
+                else:
+                    heard.append((view, *what))
     return _piece(parts, heard, works, cast.recipe)
+
+
+def _versions(cast: Cast, work: int, rng: np.random.Generator) -> Sequence[Passage | tuple[Bytes, Bytes]]:
+    """Two versions of a work: passages to be played, or spectra and salience of a recording."""
+    scores = len(cast.corpus.works)
+    if work < scores or cast.recordings is None:
+        return draw_versions(cast.corpus, cast.corpus.works[work], cast.recipe, rng)
+    return cast.recordings.pair(cast.recordings.place(work - scores), cast.recipe, rng)
 
 
 def _audible(style: Style) -> Style:
@@ -118,9 +116,7 @@ def _audible(style: Style) -> Style:
     )
 
 
-def _performed(
-    passage: Passage, style: Style, seconds: float, rng: np.random.Generator
-) -> tuple[Notes, npt.NDArray[np.uint8]]:
+def _performed(passage: Passage, style: Style, seconds: float, rng: np.random.Generator) -> tuple[Notes, Bytes]:
     """Notes in seconds and the part of each."""
     notes = together([play(passage, style, seconds, rng), stray_notes(style, seconds, rng)])
     notes = notes.pick((notes.onset < seconds) & (notes.onset + notes.duration > 0))
@@ -149,8 +145,8 @@ def _drums(beat_s: float, level: float, seconds: float, rng: np.random.Generator
 
 
 def _piece(
-    parts: list[tuple[int, Notes, npt.NDArray[np.uint8]]],
-    heard: list[tuple[int, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]],
+    parts: list[tuple[int, Notes, Bytes]],
+    heard: list[tuple[int, Bytes, Bytes]],
     works: npt.NDArray[np.int64],
     recipe: Recipe,
 ) -> Piece:

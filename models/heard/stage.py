@@ -23,12 +23,13 @@ from models.data.feed import recipe_of
 from models.data.manifest import Entry, read_manifest
 from models.data.store import ScoreStore
 from models.heard.air import Air
+from models.heard.dice import Dice
 from models.heard.feed import batches, cast_of, joined
 from models.heard.orchestra import Orchestra
 from models.heard.recordings import Recordings
 from models.heard.scene import Piece, draw_piece
 from models.heard.sounds import read_sounds
-from models.heard.spectra import RATE_HZ, SILENT_DB, view_frames
+from models.heard.spectra import MARGIN_FRAMES, RATE_HZ, SILENT_DB, view_frames
 from models.losses.build import build_loss, reads_features
 from models.nets.ears import Ears
 from models.nets.embedding import EmbeddingConfig
@@ -97,20 +98,22 @@ class HeardTrainee(Trainee):
             if len(recorded):
                 power[recorded] = torch.where(spectra > 0, 10 ** ((spectra.float() + SILENT_DB) / 10), 0.0)
                 truth[recorded] = told.float() / 255
-            heard = self._begun(self.air(power, band_of, 2 * groups, generator), count, generator)
-        return heard, truth
+            heard = self.air(power, band_of, 2 * groups, generator)
+            begun = self._begun(count, heard.shape[1], Dice(generator))
+            answered = begun[:, MARGIN_FRAMES : heard.shape[1] - MARGIN_FRAMES : 2]
+            return _with_others(heard, count, begun), _with_others(truth, count, answered)
 
-    def _begun(self, power: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """Some second views begin with other music: another view played backwards."""
-        device = power.device
-        second = power[count:]
-        share = torch.rand(count, device=device, generator=generator)
-        until = RATE_HZ * (
-            _BEGUN_S[0] + (_BEGUN_S[1] - _BEGUN_S[0]) * torch.rand(count, device=device, generator=generator)
-        )
-        before = torch.arange(power.shape[1], device=device)[None] < until[:, None]
-        other = (share < self.heard.begun)[:, None] & before
-        return torch.cat([power[:count], torch.where(other[:, :, None], second.roll(1, 0).flip(1), second)])
+    def _begun(self, count: int, frames: int, dice: Dice) -> Tensor:
+        """Frames of second views, (count, frames), that are not their work's: some begin with other music."""
+        chosen = dice.chance(self.heard.begun, count)[:, None]
+        until_s = dice.uniform(*_BEGUN_S, count)[:, None]
+        return chosen & (torch.arange(frames, device=dice.device)[None] < RATE_HZ * until_s)
+
+
+def _with_others(views: Tensor, count: int, other: Tensor) -> Tensor:
+    """Views (2 * count, frames, bins) with frames of the second ones replaced by another view's, played backwards."""
+    second = views[count:]
+    return torch.cat([views[:count], torch.where(other[:, :, None], second.roll(1, 0).flip(1), second)])
 
 
 def batch_of(pieces: list[Piece], seed: int) -> tuple[Tensor, ...]:

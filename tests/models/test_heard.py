@@ -346,6 +346,23 @@ def test_sounds_are_played_by_fluidsynth(tmp_path: Path) -> None:
         assert np.abs(loud - fundamental).min() <= 1  # the fundamental is heard
 
 
+def test_what_begins_with_other_music_is_told_so(data: Path) -> None:
+    chosen = settings(data, works=4)
+    chosen = replace(chosen, heard=replace(chosen.heard, begun=1.0))
+    stage = train.build_stage(chosen)
+    seed, works, recorded, spectra, told, *notes = next(iter(stage.batches(0, (0, 1))))
+    sound = stage.trainee.sound
+    found = [
+        sound(works, recorded, spectra, told, tuple(notes), torch.Generator().manual_seed(int(seed)))[1]
+        for stage.trainee.heard in (chosen.heard, replace(chosen.heard, begun=0.0))
+    ]
+    begun, plain = found
+    assert torch.equal(begun[:4], plain[:4])  # first views are whole
+    assert torch.equal(begun[4:, 80:], plain[4:, 80:])  # and what comes after ten seconds
+    backwards = plain[4:].roll(1, 0).flip(1)
+    assert torch.equal(begun[4:, :31], backwards[:, :31])  # the first four seconds never are
+
+
 def test_empty_pieces_of_recordings_join() -> None:
     none = np.zeros(0)
     piece = Piece(
