@@ -77,15 +77,14 @@ class Decision:
             self._music_steps += 1
         else:
             self._shortlist.pause()
+            self._music_steps = max(0, self._music_steps - 1)
         self._steps += 1
         self.evidence = []
-        if self._steps % self._profile.decide_every_steps:
+        if self._steps % self._profile.decide_every_steps and not self.gathering:
             return []
         enough = self._music_steps * self._contract.step_s >= self._profile.least_music_s
         if music and enough:
             self.evidence = self._look(now, view)
-        if not music:
-            self._music_steps = max(0, self._music_steps - self._profile.decide_every_steps)
         candidates = [weighed(evidence, self._contract.calibration) for evidence in self.evidence]
         return self._events(self._tracker.update(now, candidates, music), now)
 

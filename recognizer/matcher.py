@@ -107,14 +107,14 @@ class MatcherSettings:
     hits: int = 64
     decay: float = 0.9
     fresh_decay: float = 0.7
-    shortlist: int = 48
-    look: int = 24
-    leading: int = 10
+    shortlist: int = 12
+    look: int = 6
+    leading: int = 3
     nearest: int = 2
     promising: float = 0.7
     glance: Resolution = Resolution(4, AlignSettings(stack=2, offset=0.8))
     glance_s: float = 24.0
-    refine: int = 4
+    refine: int = 2
     coarse: Resolution = Resolution(2, AlignSettings(stack=4, offset=1.0))
     fine: Resolution = Resolution(1, AlignSettings(stack=8, offset=1.2))
 

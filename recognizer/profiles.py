@@ -22,7 +22,7 @@ class Profile:
     least_music_s : float
         Music heard before anything may be named.
     decide_every_steps : int
-        Steps between decisions.
+        Steps between decisions; while a work is close to being named, every step is one.
     bridge_gap_s : float
         A gap up to this long does not end a detection.
     """
@@ -39,7 +39,7 @@ class Profile:
 
 PROFILES = {
     # The lowest confidence, in steps of 0.05, at which nothing on the programmes of development was named falsely.
-    "monitoring": Profile("monitoring", TrackerSettings(open_confidence=0.9)),
+    "monitoring": Profile("monitoring", TrackerSettings(open_confidence=0.9), decide_every_steps=2),
     "kiosk": Profile(
         "kiosk",
         TrackerSettings(open_belief=0.5, open_confidence=0.7),
