@@ -38,7 +38,7 @@ class Profile:
 
 
 PROFILES = {
-    # The lowest confidence, in steps of 0.05, at which nothing on the programmes of development was named falsely.
+    # The lowest confidence, in steps of 0.05, at which nothing of development, game music included, was named falsely.
     "monitoring": Profile("monitoring", TrackerSettings(open_confidence=0.9), decide_every_steps=2),
     "kiosk": Profile(
         "kiosk",
