@@ -38,11 +38,11 @@ class Profile:
 
 
 PROFILES = {
-    # The lowest confidence, in steps of 0.05, at which nothing of development, game music included, was named falsely.
+    # The lowest confidence, in steps of 0.05, at which nothing of development was named falsely, game music included.
     "monitoring": Profile("monitoring", TrackerSettings(open_confidence=0.9), decide_every_steps=2),
     "kiosk": Profile(
         "kiosk",
-        TrackerSettings(open_belief=0.5, open_confidence=0.7),
+        TrackerSettings(open_belief=0.5, open_confidence=0.5),
         least_music_s=6.0,
     ),
 }
