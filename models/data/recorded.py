@@ -24,7 +24,19 @@ from models.data.views import Passage, Recipe, view
 
 _SELF = 0.4  # share of pairs that are two salience views
 _FEWEST_NOTES = 10
+_MARGIN_S = 10.0
 _SHORTEST_S = 40
+
+
+def place_with_a_tune(score: Score, seconds: float, margin_s: float, rng: np.random.Generator) -> float:
+    """A second of a recording, so far from its ends, around which its transcription has a tune, if one is soon found."""
+    tune_s = score.onset[score.role == MELODY] * BEAT_S
+    centre_s = seconds / 2
+    for _ in range(8):
+        centre_s = float(rng.uniform(margin_s, max(margin_s + 0.1, seconds - margin_s)))
+        if np.count_nonzero(np.abs(tune_s - centre_s) < 9) >= _FEWEST_NOTES:
+            break
+    return centre_s
 
 
 @dataclass(slots=True)
@@ -61,12 +73,7 @@ class Recordings:
     def pair(self, number: int, styles: tuple[Style, Style], recipe: Recipe, rng: np.random.Generator) -> list[Roll]:
         """Two views, float32 (frames, BINS), of one passage of recording ``number``."""
         score, seconds = self.scores[number], len(self.salience[number]) / FPS
-        tune_s = score.onset[score.role == MELODY] * BEAT_S
-        centre_s = seconds / 2
-        for _ in range(8):
-            centre_s = float(rng.uniform(10, max(10.1, seconds - 10)))
-            if np.count_nonzero(np.abs(tune_s - centre_s) < 9) >= _FEWEST_NOTES:
-                break
+        centre_s = place_with_a_tune(score, seconds, _MARGIN_S, rng)
         views = []
         alone = rng.random() < _SELF
         for side, style in enumerate(styles):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from models.data.harmony import Chords, harmonise
 from models.data.hear import BINS, FPS
+from models.data.recorded import place_with_a_tune
 from models.data.score import MELODY, Score
 from models.data.transcribe import BEAT_S, transcribe
 from models.data.views import Passage, Recipe
@@ -69,12 +70,7 @@ class Recordings:
     def pair(self, number: int, recipe: Recipe, rng: np.random.Generator) -> list[Passage | tuple[Bytes, Bytes]]:
         """Two views of one passage of recording ``number``: spectrum and salience, or a passage of what was played."""
         score, seconds = self.scores[number], len(self.salience[number]) / FPS
-        tune_s = score.onset[score.role == MELODY] * BEAT_S
-        centre_s = seconds / 2
-        for _ in range(8):
-            centre_s = float(rng.uniform(_MARGIN_S, max(_MARGIN_S + 0.1, seconds - _MARGIN_S)))
-            if np.count_nonzero(np.abs(tune_s - centre_s) < 9) >= _FEWEST_NOTES:
-                break
+        centre_s = place_with_a_tune(score, seconds, _MARGIN_S, rng)
         views: list[Passage | tuple[Bytes, Bytes]] = []
         alone = rng.random() < _SELF
         for side in range(2):
