@@ -29,7 +29,7 @@ _SHORTEST_S = 40
 
 
 def place_with_a_tune(score: Score, seconds: float, margin_s: float, rng: np.random.Generator) -> float:
-    """A second of a recording, so far from its ends, around which its transcription has a tune, if one is soon found."""
+    """A second of a recording, so far from its ends, around which its transcription has a tune if one is soon found."""
     tune_s = score.onset[score.role == MELODY] * BEAT_S
     centre_s = seconds / 2
     for _ in range(8):
