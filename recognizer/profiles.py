@@ -42,7 +42,7 @@ PROFILES = {
     "monitoring": Profile("monitoring", TrackerSettings(open_confidence=0.9), decide_every_steps=2),
     "kiosk": Profile(
         "kiosk",
-        TrackerSettings(open_belief=0.5, open_confidence=0.5),
+        TrackerSettings(open_belief=0.5, open_confidence=0.7),
         least_music_s=6.0,
     ),
 }
