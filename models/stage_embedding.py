@@ -19,7 +19,7 @@ from models.data.views import Corpus, Recipe, batch
 from models.losses.build import build_loss, reads_features
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
 from models.parallel import gathered
-from models.settings import Settings
+from models.settings import Net, Settings
 from models.stage import Trainee
 
 _PROBE_WORKS = 256
@@ -51,6 +51,11 @@ def vectors_of(net: EmbeddingNet, rolls: Tensor, on_features: bool = False) -> T
     return torch.cat(found).cpu()
 
 
+def shape_of(net: Net) -> dict[str, Any]:
+    """The embedding network's shape as a checkpoint keeps it: arguments of `EmbeddingConfig`."""
+    return {"widths": list(net.widths), "dimension": net.dimension, "hidden": net.hidden}
+
+
 class EmbeddingStage:
     """A stage of kind ``embedding``."""
 
@@ -66,13 +71,7 @@ class EmbeddingStage:
         if reads_features(loss):
             net.out.requires_grad_(False)  # the classification layer stands in its place
         self.trainee = EmbeddingTrainee(net, loss, settings.schedule.bf16)
-        self.shape: dict[str, Any] = {
-            "config": {
-                "widths": list(settings.net.widths),
-                "dimension": settings.net.dimension,
-                "hidden": settings.net.hidden,
-            }
-        }
+        self.shape: dict[str, Any] = {"config": shape_of(settings.net)}
 
     def _count_works(self) -> int:
         """Works that labels number: those of the bank, or of the scores and then of the recordings."""

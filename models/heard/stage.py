@@ -38,6 +38,7 @@ from models.nets.salience import SalienceConfig
 from models.parallel import gathered
 from models.settings import Settings, SettingsError
 from models.stage import Trainee
+from models.stage_embedding import shape_of
 
 _PROBE_WORKS = 256
 _PROBED_AT_A_TIME = 64
@@ -142,11 +143,7 @@ class HeardStage:
         self.trainee = HeardTrainee(net, loss, settings, Path(settings.heard.sounds))
         self.shape: dict[str, Any] = {
             "width": settings.front.width,
-            "config": {
-                "widths": list(settings.net.widths),
-                "dimension": settings.net.dimension,
-                "hidden": settings.net.hidden,
-            },
+            "config": shape_of(settings.net),
         }
 
     def _count_works(self, entries: list[Entry]) -> int:
