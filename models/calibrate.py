@@ -21,11 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from models.calibration import report
-from models.calibration.collect import Samples, collect, drawn, joined
-from models.calibration.fit import fit, held_out, probabilities, reliability
-from models.calibration.programmes import Programme, hear, read_programmes
+from models.calibration.collect import Catalogues, Samples, collect, joined
+from models.calibration.fit import fit, held_out, probabilities, reliability, with_gate
+from models.calibration.programmes import HeardStep, Programme, read_programmes, remembered
 from recognizer.calibration import FEATURES, appended
-from recognizer.catalogue import Catalogue, CatalogueView
+from recognizer.catalogue import Catalogue
+from recognizer.contract import ModelContract
 from recognizer.embedder import Embedder
 from recognizer.errors import RecognizerError, UsageError
 from recognizer.profiles import profile
@@ -37,33 +38,43 @@ _NAMES = np.array(list(FEATURES))
 
 
 def gathered(
-    programmes: list[Programme], view: CatalogueView, embedder: Embedder, sizes: list[int], seed: int
+    heard: list[tuple[Programme, list[HeardStep]]],
+    catalogues: Catalogues,
+    contract: ModelContract,
+    gated: dict[str, float] | None = None,
 ) -> Samples:
-    """Evidence of all programmes, each against two catalogues of its own; the sizes take turns."""
-    rng = np.random.default_rng(seed)
-    contract, chosen = embedder.contract, profile("kiosk")
+    """Evidence of all programmes, each against two catalogues of its own."""
     parts = []
-    for number, programme in enumerate(programmes):
-        heard = list(hear(programme, embedder))
-        played = [part.work_id for part in programme.truth]
-        for smaller in drawn(view, played, sizes[number % len(sizes)], rng):
-            parts.append(collect(programme, heard, smaller, contract, chosen, number))
+    for number, (programme, steps) in enumerate(heard):
+        for smaller in catalogues.of(number, programme):
+            parts.append(collect(programme, steps, smaller, contract, profile("kiosk"), number, gated))
         right = sum(int(part.true.sum()) for part in parts[-2:])
-        log.info("%s: %d steps, %d works, %d times right", programme.path.name, len(heard), smaller.works, right)
+        log.info("%s: %d steps, %d works, %d times right", programme.path.name, len(steps), smaller.works, right)
     return joined(parts)
 
 
-def kept(path: Path | None, collect_now: bool) -> Samples | None:
-    """Evidence collected before, if there is any."""
+def hear_all(table: Path, embedder: Embedder) -> list[tuple[Programme, list[HeardStep]]]:
+    """Every programme of a table, heard once."""
+    programmes = read_programmes(table)
+    heard = []
+    for number, programme in enumerate(programmes):
+        heard.append((programme, remembered(programme, embedder)))
+        log.info("heard %s, %d of %d", programme.path.name, number + 1, len(programmes))
+    return heard
+
+
+def kept(path: Path | None, collect_now: bool) -> tuple[Samples, dict[str, float]] | None:
+    """Evidence collected before and the calibration whose gate it passed, if there is any."""
     if path is None or collect_now or not path.exists():
         return None
     with np.load(path, allow_pickle=False) as stored:
-        if list(stored["features"]) != list(_NAMES):
+        if "gated" not in stored or list(stored["features"]) != list(_NAMES):
             raise UsageError(f"{path} holds other evidence than this version uses; remove it and collect again")
-        return Samples(stored["evidence"], stored["true"], stored["leads"], stored["group"])
+        samples = Samples(stored["evidence"], stored["true"], stored["leads"], stored["group"])
+        return samples, dict(zip(stored["names"].tolist(), stored["gated"].tolist(), strict=True))
 
 
-def keep(path: Path, samples: Samples) -> None:
+def keep(path: Path, samples: Samples, gated: dict[str, float]) -> None:
     """Write evidence for another fit."""
     with path.open("wb") as file:
         np.savez(
@@ -73,6 +84,8 @@ def keep(path: Path, samples: Samples) -> None:
             leads=samples.leads,
             group=samples.group,
             features=_NAMES,
+            gated=np.array(list(gated.values())),
+            names=np.array(list(gated)),
         )
 
 
@@ -93,20 +106,25 @@ def _run(options: argparse.Namespace) -> None:
     view = Catalogue.open(options.catalogue).view()
     view.require_model(embedder.model_id, embedder.contract.name)
     sizes = sorted({min(size, view.works) for size in options.sizes})
-    samples = kept(options.evidence, options.again)
-    if samples is None:
-        samples = gathered(read_programmes(options.streams), view, embedder, sizes, options.seed)
+    found = kept(options.evidence, options.again)
+    if found is None:
+        heard = hear_all(options.streams, embedder)
+        catalogues = Catalogues(view, sizes, options.seed)
+        # First everything on the shortlist is aligned, to learn what is worth it; then only that, as it will be.
+        everything = gathered(heard, catalogues, embedder.contract)
+        enough(everything, options.streams)
+        gated = with_gate(everything, fit(everything))
+        samples = gathered(heard, catalogues, embedder.contract, gated)
         if options.evidence is not None:
-            keep(options.evidence, samples)
-    if int(samples.true.sum()) < _FEWEST_TRUE or samples.true.all():
-        raise UsageError(
-            f"{options.streams} gave {int(samples.true.sum())} right candidates of {len(samples.true)}, expected at "
-            f"least {_FEWEST_TRUE} and some wrong ones; give longer programmes with works of the catalogue"
-        )
-    numbers = fit(samples)
-    tested, said = samples, held_out(samples, _FOLDS)
+            keep(options.evidence, samples, gated)
+    else:
+        samples, gated = found
+    enough(samples, options.streams)
+    numbers = fit(samples, gated)
+    tested, said = samples, held_out(samples, _FOLDS, gated)
     if options.check is not None:
-        tested = gathered(read_programmes(options.check), view, embedder, sizes[-1:], options.seed + 1)
+        asked = Catalogues(view, sizes[-1:], options.seed + 1)
+        tested = gathered(hear_all(options.check, embedder), asked, embedder.contract, gated)
         said = probabilities(tested.evidence, numbers)
     print(f"{len(samples.true)} candidates, {int(samples.true.sum())} right, catalogues of {sizes} works\n")
     print(report.weights(numbers))
@@ -119,6 +137,22 @@ def _run(options: argparse.Namespace) -> None:
     temporary.write_bytes(appended(options.model.read_bytes(), numbers))
     Embedder(temporary)  # refused here rather than by its users
     os.replace(temporary, options.out)
+
+
+def enough(samples: Samples, table: Path) -> None:
+    """Refuse to learn from too little.
+
+    Raises
+    ------
+    UsageError
+        When there are too few right candidates, or no wrong ones.
+    """
+    right = int(samples.true.sum())
+    if right < _FEWEST_TRUE or samples.true.all():
+        raise UsageError(
+            f"{table} gave {right} right candidates of {len(samples.true)}, expected at least {_FEWEST_TRUE} and some "
+            "wrong ones; give longer programmes with works of the catalogue"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

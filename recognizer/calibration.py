@@ -22,21 +22,15 @@ MAX_BYTES = 16_384
 FEATURES: Mapping[str, int] = {
     "long": 1,
     "short": 1,
-    "lead_long": 1,
     "lead_short": 1,
     "length": 1,
-    "hits": 1,
     "similarity": 1,
-    "recent": 1,
-    "since": -1,
+    "margin": 1,
+    "lead_lasting": 1,
     "works": -1,
-    "near": 1,
-    "lead_near": 1,
-    "steady": 1,
-    "placed": 1,
 }
-# Evidence that models calibrated earlier do not know: it weighs nothing with them.
-_LATER = ("recent", "steady", "placed")
+# What is known before anything is aligned: a logistic function of these alone says what is worth aligning.
+PROMISE = ("similarity", "margin", "lead_lasting", "works")
 _LIMIT = 1e4
 _METADATA_PROPS = 14
 
@@ -45,7 +39,8 @@ def checked(numbers: object) -> dict[str, float]:
     """The numbers of a calibration, or none at all.
 
     Per feature ``NAME.weight``, ``NAME.low`` and ``NAME.high`` (evidence is clipped to that range: beyond what was seen
-    when fitting nothing is known), and ``bias``.
+    when fitting nothing is known), and ``bias``. If there are any, ``promise.bias`` and ``promise.NAME`` are the
+    weights of `PROMISE`.
 
     Raises
     ------
@@ -56,11 +51,12 @@ def checked(numbers: object) -> dict[str, float]:
         raise ModelError("the model's calibration must map names to numbers; calibrate the model again")
     if not numbers:
         return {}
-    for added in _LATER:
-        later = {f"{added}.{part}": 0.0 for part in ("weight", "low", "high")}
-        if not later.keys() & numbers.keys():
-            numbers = later | dict(numbers)
-    wanted = {"bias"} | {f"{name}.{part}" for name in FEATURES for part in ("weight", "low", "high")}
+    promise = {"promise.bias"} | {f"promise.{name}" for name in PROMISE}
+    wanted = (
+        (promise if promise & numbers.keys() else set())
+        | {"bias"}
+        | {f"{name}.{part}" for name in FEATURES for part in ("weight", "low", "high")}
+    )
     if set(numbers) != wanted:
         seen = sorted(set(map(str, numbers)) ^ wanted)[:6]
         raise ModelError(f"the model's calibration has missing or unknown numbers: {seen}; calibrate the model again")
@@ -69,7 +65,8 @@ def checked(numbers: object) -> dict[str, float]:
         if not real or not math.isfinite(value) or abs(value) > _LIMIT:
             raise ModelError(f"the model's calibration: {name} is {value!r}, expected a number within ±{_LIMIT:g}")
     for name, sign in FEATURES.items():
-        if numbers[f"{name}.weight"] * sign < 0 or numbers[f"{name}.low"] > numbers[f"{name}.high"]:
+        wrong = min(numbers[f"{name}.weight"] * sign, numbers.get(f"promise.{name}", 0.0) * sign) < 0
+        if wrong or numbers[f"{name}.low"] > numbers[f"{name}.high"]:
             raise ModelError(
                 f"the model's calibration: {name} has a weight of the wrong sign or an empty range; calibrate it again"
             )

@@ -14,13 +14,13 @@ import numpy as np
 from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.events import Event, FeedClock
-from recognizer.fusion import Evidence, gather, weighed
+from recognizer.fusion import Evidence, gather, promise, weighed
 from recognizer.history import PitchHistory
 from recognizer.matcher import Candidate
 from recognizer.profiles import Profile
 from recognizer.second_opinion import second_opinion
 from recognizer.shortlist import Shortlist
-from recognizer.steady import Steadiness
+from recognizer.standing import standings
 from recognizer.step import Floats, StepOutput
 from recognizer.tracker import Change, Tracker
 from recognizer.windower import Step
@@ -47,8 +47,6 @@ class Decision:
         self._profile = profile
         self.history = PitchHistory(contract, profile.history_s)
         self._shortlist = Shortlist(profile.matcher)
-        self._steady = Steadiness()
-        self._asked = 0
         kind = "calibrated" if contract.calibration else "uncalibrated"
         self._tracker = Tracker(f"{clock.feed}@{clock.started_at_ms}", clock.rate_hz, kind, profile.tracker)
         self._steps = 0
@@ -84,35 +82,32 @@ class Decision:
             return []
         enough = self._music_steps * self._contract.step_s >= self._profile.least_music_s
         if music and enough:
-            self.evidence = self._look(now, view)
+            self.evidence = self._look(view)
         candidates = [weighed(evidence, self._contract.calibration) for evidence in self.evidence]
         return self._events(self._tracker.update(now, candidates, music), now)
 
-    def _look(self, now: int, view: CatalogueView) -> list[Evidence]:
+    def _look(self, view: CatalogueView) -> list[Evidence]:
         """Ask for the second opinion on the whole history and on its last seconds."""
-        near = self._shortlist.near(view)
-        works = list(dict.fromkeys([*self._tracker.open_works, *list(near)[: self._profile.matcher.nearest]]))
-        numbers = self._shortlist.best(view, works)
-        newest = self.history.newest(self._profile.recent_s)
-        short = self._ask(newest, numbers, works, view)
-        # What one history speaks for, the other is asked about too.
-        heard = [candidate.work_id for candidate in short]
-        known = list(dict.fromkeys([*works, *heard]))
-        long = self._ask(self.history, self._shortlist.leading(view, known), known, view)
-        missing = sorted({candidate.work_id for candidate in long} - set(heard))
-        if missing:
-            short += self._ask(newest, [n for work in missing for n in view.tracks_of_work(work)], missing, view)
+        settings, open_works = self._profile.matcher, self._tracker.open_works
+        standing = standings(view, self._shortlist, self._shortlist.listed(view, open_works))
+        promises = {n: promise(stands, view.works, self._contract.calibration) for n, stands in standing.items()}
+        best = sorted((n for n in promises if promises[n] >= settings.promise), key=lambda n: -promises[n])
+        numbers = list(
+            dict.fromkeys([*best[: settings.look], *(n for w in open_works for n in view.tracks_of_work(w))])
+        )
+        nearest = list(dict.fromkeys(view.tracks[n].work_id for n in best))[: settings.nearest]
+        works = list(dict.fromkeys([*open_works, *nearest]))
+        short = self._ask(self.history.newest(self._profile.recent_s), numbers, works, view)
+        long = self._ask(self.history, numbers, works, view)
         self._shortlist.note([*long, *short])
-        seconds, self._asked = max(0, now - self._asked) / self._clock.rate_hz, now
-        steady = self._steady.update(seconds, [*long, *short])
-        return gather(long, short, now, self._clock.rate_hz, view.works, near, steady)
+        stands = {view.tracks[number].reference_id: found for number, found in standing.items()}
+        return gather(long, short, self._clock.rate_hz, view.works, stands)
 
     def _ask(
         self, history: PitchHistory, numbers: Sequence[int], works: Sequence[str], view: CatalogueView
     ) -> list[Candidate]:
         """The second opinion of one history on some tracks, those of ``works`` in any case."""
-        settings = self._profile.matcher
-        return second_opinion(view, history, numbers, works, self._contract, settings, self._shortlist)
+        return second_opinion(view, history, numbers, works, self._profile.matcher)
 
     def gap(self, start_sample: int, end_sample: int) -> list[Event]:
         """A stretch without audio: short ones are bridged, long ones end what was open."""
@@ -125,7 +120,6 @@ class Decision:
         """Close everything and forget the evidence."""
         self.history.forget()
         self._shortlist.forget()
-        self._steady.forget()
         self._music_steps = 0
         return self._events(self._tracker.close_all(at_sample, reason), at_sample)
 
@@ -139,8 +133,6 @@ class Decision:
         return {
             "tracker": self._tracker.save(),
             "shortlist": self._shortlist.save(),
-            "steady": self._steady.save(),
-            "asked": self._asked,
             "history_end": self.history.end_sample,
             "steps": self._steps,
             "music_steps": self._music_steps,
@@ -152,8 +144,6 @@ class Decision:
         """Inverse of `save`."""
         self._tracker.restore(state["tracker"])
         self._shortlist.restore(state["shortlist"])
-        self._steady.restore(state["steady"])
-        self._asked = state["asked"]
         self.history.frames, self.history.end_sample = frames, state["history_end"]
         self._steps, self._music_steps = state["steps"], state["music_steps"]
         self.index_version, self._model_id = state["index_version"], state["model_id"]

@@ -13,12 +13,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from recognizer.calibration import FEATURES
+from recognizer.calibration import FEATURES, PROMISE
 from recognizer.matcher import Candidate, best_per_work
+from recognizer.standing import Standing
 
 # Without a calibration: a logistic of the long strength, set by hand on the untrained baseline; not a probability.
 _SLOPE, _MIDPOINT = 3.0, 3.6
 _MOST_LEAD = 4.0
+_UNKNOWN = Standing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,10 @@ class Evidence:
     values : tuple of float
         In the order of `recognizer.calibration.FEATURES`:
         ``long``, ``short`` strengths of the two alignments, 0 where there is none;
-        ``lead_long``, ``lead_short`` strength above the best other work, within ±4;
+        ``lead_short`` strength of the short one above that of the best other work, within ±4;
         ``length`` root of the seconds of the aligned path;
-        ``hits`` root of the embedding's windows in line;
-        ``similarity`` of the embedding, ``recent`` of that of the newest seconds alone;
-        ``since`` seconds since the path ended;
-        ``works`` decimal logarithm of the works in the catalogue;
-        ``near`` how much the newest windows stand out towards the work (`Shortlist.near`), ``lead_near`` how much more
-        than towards the best other work, within ±4;
-        ``steady`` how steadily the work was ahead (`recognizer.steady`);
-        ``placed`` how near the last windows were at the places that the alignment names.
+        ``similarity``, ``margin``, ``lead_lasting``: see `recognizer.standing.Standing`;
+        ``works`` decimal logarithm of the works in the catalogue.
     """
 
     candidate: Candidate
@@ -51,11 +47,9 @@ class Evidence:
 def gather(
     long: Sequence[Candidate],
     short: Sequence[Candidate],
-    now: int,
     rate_hz: int,
     works: int,
-    near: Mapping[str, float] | None = None,
-    steady: Mapping[str, float] | None = None,
+    standing: Mapping[str, Standing] | None = None,
 ) -> list[Evidence]:
     """Join what two alignments found, one entry a work, in the order of their ids.
 
@@ -63,18 +57,14 @@ def gather(
     ----------
     long, short : sequence of Candidate
         Of the whole history and of its last seconds; several references of one work may appear.
-    now : int
-        Position of the newest audio.
     rate_hz : int
         Samples per second of the timeline.
     works : int
         Works in the catalogue.
-    near : mapping of str to float, optional
-        From `Shortlist.near`.
-    steady : mapping of str to float, optional
-        From `Steadiness.update`.
+    standing : mapping of str to Standing, optional
+        By reference, from `standings`.
     """
-    near, steady = near or {}, steady or {}
+    standing = standing or {}
     by_long, by_short = (best_per_work(some, lambda c: c.strength) for some in (long, short))
     long_strength, short_strength = (
         {work: max(0.0, c.strength) for work, c in some.items()} for some in (by_long, by_short)
@@ -86,18 +76,10 @@ def gather(
         named = {
             "long": long_strength.get(work, 0.0),
             "short": short_strength.get(work, 0.0),
-            "lead_long": _lead(long_strength, work),
             "lead_short": _lead(short_strength, work),
             "length": math.sqrt(max(0.0, (best.heard_to - best.heard_from) / rate_hz)),
-            "hits": math.sqrt(max(0, best.hits)),
-            "similarity": best.similarity,
-            "recent": best.recent,
-            "since": max(0.0, (now - best.heard_to) / rate_hz),
             "works": math.log10(max(1, works)),
-            "near": near.get(work, 0.0),
-            "lead_near": _lead(near, work),
-            "steady": steady.get(work, 0.0),
-            "placed": best.placed,
+            **standing.get(best.reference_id, _UNKNOWN)._asdict(),
         }
         found.append(Evidence(best, tuple(named[name] for name in FEATURES)))
     return found
@@ -105,14 +87,30 @@ def gather(
 
 def weighed(evidence: Evidence, calibration: Mapping[str, float]) -> Candidate:
     """The candidate with its confidence: a probability when the model carries a calibration."""
-    if calibration:
+    if "bias" in calibration:
         logit = calibration["bias"]
         for name, value in zip(FEATURES, evidence.values, strict=True):
             low, high = calibration[f"{name}.low"], calibration[f"{name}.high"]
             logit += calibration[f"{name}.weight"] * min(max(value, low), high)
     else:
         logit = _SLOPE * (evidence.values[0] - _MIDPOINT)
-    return replace(evidence.candidate, confidence=1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit)))))
+    return replace(evidence.candidate, confidence=_logistic(logit))
+
+
+def promise(standing: Standing, works: int, calibration: Mapping[str, float]) -> float:
+    """Probability, before anything is aligned, that a reference is what sounds; 1 when the model cannot tell."""
+    if "promise.bias" not in calibration:
+        return 1.0
+    values = standing._asdict() | {"works": math.log10(max(1, works))}
+    logit = calibration["promise.bias"]
+    for name in PROMISE:
+        low, high = calibration[f"{name}.low"], calibration[f"{name}.high"]
+        logit += calibration[f"promise.{name}"] * min(max(values[name], low), high)
+    return _logistic(logit)
+
+
+def _logistic(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
 def _lead(found: Mapping[str, float], work: str) -> float:

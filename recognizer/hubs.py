@@ -11,6 +11,7 @@ recordings among long ones better and loses everywhere else.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,6 +30,10 @@ _NEAREST = 0.05  # of the cohort: those that a reference is near to
 _SHARE = 0.5
 _UNIT = 0.1  # cosine: about the spread of unrelated windows, so that scores read like standard deviations
 _LANES = 16  # vectors are padded to whole registers
+_EXACT_WINDOWS = 50_000  # some 800 songs: a step takes about 2 ms
+_GROUPS_PER_ROOT, _MOST_GROUPS = 0.75, 1024
+_SEARCHED_SHARE = 5
+_GROUPING_ROUNDS, _SAMPLE_PER_GROUP = 5, 50
 
 _of_view: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
 
@@ -56,6 +61,10 @@ class Hubs:
         usual = np.float32(_SHARE) * self.usual
         return np.asarray((similarity - usual) / np.float32(_UNIT), dtype=np.float32)
 
+    def taken(self, track: int) -> float:
+        """What is taken off the cosines with a track."""
+        return _SHARE * float(self.usual[track])
+
     def warm(self) -> None:
         """Build the index now, so that no feed has to wait for it."""
         self.search(np.zeros((1, self._width), dtype=np.float32), 1)
@@ -70,7 +79,10 @@ class Hubs:
 
 
 class CorrectedIndex:
-    """Exact search among windows by what is left of their cosine when half of what is usual is taken off.
+    """Search among windows by what is left of their cosine when half of what is usual is taken off.
+
+    Exact among up to `_EXACT_WINDOWS`; among more, windows are grouped, and the nearest fifth of the groups is searched
+    (an inverted file, in a few seconds of building): of real feeds' windows, 99 in 100 find the same nearest one.
 
     Parameters
     ----------
@@ -85,13 +97,28 @@ class CorrectedIndex:
         self._width = vectors.shape[1]
         padded = self._width + 1 + -(self._width + 1) % _LANES
         # Half precision halves the memory that every search reads; its error is far below any difference that matters.
-        self._index = faiss.IndexScalarQuantizer(padded, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        half, product = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+
+        def block(rows: Any) -> Floats:
+            made = np.zeros((len(track[rows]), padded), dtype=np.float32)
+            made[:, : self._width] = vectors[rows] / _UNIT
+            made[:, self._width] = -_SHARE * usual[track[rows]] / _UNIT
+            return made
+
+        if len(vectors) <= _EXACT_WINDOWS:
+            self._index: faiss.Index = faiss.IndexScalarQuantizer(padded, half, product)
+        else:
+            groups = min(_MOST_GROUPS, round(math.sqrt(len(vectors)) * _GROUPS_PER_ROOT))
+            # The quantizer must outlive the index, which does not own it.
+            self._middles = faiss.IndexFlatIP(padded)
+            grouped = faiss.IndexIVFScalarQuantizer(self._middles, padded, groups, half, product, False)
+            grouped.cp.niter = _GROUPING_ROUNDS
+            grouped.nprobe = groups // _SEARCHED_SHARE
+            sample = np.linspace(0, len(vectors) - 1, groups * _SAMPLE_PER_GROUP, dtype=np.int64)
+            grouped.train(block(np.unique(sample)))
+            self._index = grouped
         for first in range(0, len(vectors), 65_536):
-            rows = slice(first, first + 65_536)
-            block = np.zeros((len(track[rows]), padded), dtype=np.float32)
-            block[:, : self._width] = vectors[rows] / _UNIT
-            block[:, self._width] = -_SHARE * usual[track[rows]] / _UNIT
-            self._index.add(block)
+            self._index.add(block(slice(first, first + 65_536)))
 
     def search(self, embeddings: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
         """The rows that stand out most for unit embeddings, shape (queries, dimension).

@@ -1,8 +1,8 @@
 """From embeddings and pitch sequences to candidates: which works may be sounding, and how sure we are.
 
-Nearest windows only make a *shortlist* (`recognizer.shortlist`): they are cheap and search everything, and their
-scores are accumulated over the steps of a feed. The few references on it are then aligned with the last minute of the
-feed's pitch sequence (the second opinion, `recognizer.align`), and it is the alignment that is trusted.
+Nearest windows make a *shortlist* (`recognizer.shortlist`): they are cheap and search everything, and their scores are
+accumulated over the steps of a feed. How its references stand among each other (`recognizer.standing`) says which few
+are worth aligning with the last seconds of the feed's pitch sequence (the second opinion, `recognizer.align`).
 
 An alignment score means little by itself: music that sits on one chord aligns with everything. So each reference is
 also aligned *reversed in time*, where no true match can exist but every tonal accident stays; what the real direction
@@ -37,14 +37,6 @@ class Candidate:
         Timeline positions (samples) of the aligned stretch.
     ref_start_ms : int
         Where in the reference the aligned stretch begins.
-    hits : int
-        Windows of the last half minute whose nearest windows of this work lie on one line of time.
-    similarity : float
-        How near the work's windows were to those of the last steps (cosine), 0 when unknown.
-    recent : float
-        The same of the newest seconds alone, 0 when the model does not tell.
-    placed : float
-        How near the last windows were to the work's at the places where the alignment says that they are.
     """
 
     work_id: str
@@ -60,10 +52,6 @@ class Candidate:
     heard_from: int
     heard_to: int
     ref_start_ms: int
-    hits: int = 0
-    similarity: float = 0.0
-    recent: float = 0.0
-    placed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +76,17 @@ class MatcherSettings:
     decay, fresh_decay : float
         What remains of a reference's lasting and fresh score after a step.
     shortlist : int
-        References that take turns at being looked at.
+        References on the list of the nearest.
     look : int
-        Of these, how many do so per decision, half of them in turn.
-    leading : int
-        Of these, how many are compared with the whole history, too.
+        Of these, how many are aligned at most per decision, the most promising ones.
+    promise : float
+        Probability, by the embedding alone, below which a reference is not aligned at all.
     nearest : int
-        Works, nearest by the fresh score, that are aligned finely whatever a glance says of them.
+        Works, the most promising ones, that are aligned finely whatever a glance says of them.
     promising : float
         Strength at a glance below which a reference is not aligned finely.
     glance : Resolution
-        How what takes its turn is looked at, when `glance_s` of history or more are there; less at ``coarse``.
+        How references are looked at first, when `glance_s` of history or more are there; less at ``coarse``.
     refine : int
         Of these, the best that are aligned finely; only they can be named.
     coarse, fine : Resolution
@@ -109,7 +97,7 @@ class MatcherSettings:
     fresh_decay: float = 0.7
     shortlist: int = 12
     look: int = 6
-    leading: int = 3
+    promise: float = 0.01
     nearest: int = 2
     promising: float = 0.7
     glance: Resolution = Resolution(4, AlignSettings(stack=2, offset=0.8))

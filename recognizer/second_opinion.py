@@ -9,9 +9,7 @@ from weakref import WeakKeyDictionary
 
 from recognizer.align import Alignment, align_prepared, prepared
 from recognizer.catalogue import CatalogueView
-from recognizer.contract import ModelContract
 from recognizer.matcher import Candidate, MatcherSettings, Resolution, evidence, pooled
-from recognizer.shortlist import Line, Said, Shortlist
 from recognizer.step import Floats
 
 if TYPE_CHECKING:
@@ -63,14 +61,11 @@ def second_opinion(
     history: PitchHistory,
     tracks: Sequence[int],
     open_works: Sequence[str],
-    contract: ModelContract,
     settings: MatcherSettings,
-    shortlist: Shortlist | None = None,
 ) -> list[Candidate]:
     """What the last seconds of a feed say about each of ``tracks``; references that do not align are left out.
 
     All are looked at coarsely; the promising ones, and those of ``open_works``, finely and in the transposition found.
-    ``shortlist`` adds what the embedding says.
     """
     chosen = _worth_a_closer_look(view, history, tracks, open_works, settings)
     resolution = settings.fine
@@ -81,13 +76,7 @@ def second_opinion(
         resolution,
         transpositions=[opinion.alignment.transpose_semitones for opinion in chosen],
     )
-    candidates = []
-    for opinion in found:
-        if opinion.alignment.score > 0:
-            line = _line(opinion.alignment, history, resolution, view)
-            said = Said() if shortlist is None else shortlist.evidence(view, opinion.track, contract, line)
-            candidates.append(_candidate(view, history, opinion, resolution, said))
-    return candidates
+    return [_candidate(view, history, opinion, resolution) for opinion in found if opinion.alignment.score > 0]
 
 
 def _worth_a_closer_look(
@@ -108,19 +97,11 @@ def _worth_a_closer_look(
     return chosen + still_open[: settings.refine]
 
 
-def _line(path: Alignment, history: PitchHistory, resolution: Resolution, view: CatalogueView) -> Line:
-    """What an alignment says about the place in the reference."""
-    pool = resolution.pool
-    ago_s = (len(history.frames) - path.query_start * pool) / view.pitch_fps
-    return Line(path.reference_start * pool / view.pitch_fps, ago_s, path.tempo_ratio or 1.0)
-
-
 def _candidate(
     view: CatalogueView,
     history: PitchHistory,
     opinion: Opinion,
     resolution: Resolution,
-    said: Said,
 ) -> Candidate:
     track, path = view.tracks[opinion.track], opinion.alignment
     ratio = path.tempo_ratio
@@ -140,10 +121,6 @@ def _candidate(
         heard_from=history.position(path.query_start * resolution.pool),
         heard_to=history.position(last * resolution.pool),
         ref_start_ms=round(path.reference_start * resolution.pool * 1000 / view.pitch_fps),
-        hits=said.hits,
-        similarity=said.similarity,
-        recent=said.recent,
-        placed=said.placed,
     )
 
 

@@ -91,6 +91,7 @@ class Tracker:
         self._belief = Belief(self._settings.belief)
         self._decided = 0
         self._ended: dict[str, int] = {}  # when works that may sound again ended, so that no work overlaps itself
+        self._suspected: dict[str, tuple[int, int]] = {}  # works not open: the stretch that speaks for them so far
 
     @property
     def gathering(self) -> bool:
@@ -126,6 +127,7 @@ class Tracker:
         seconds = max(0, now - self._decided) / self._rate_hz
         self._decided = now
         self._belief.update(min(seconds, _LONGEST_S), music, {work: c.confidence for work, c in best.items()})
+        self._suspect(now, best)
         changes: list[Change] = []
         for work in list(self._open):
             changes += self._refresh(now, work, best.get(work), music)
@@ -134,8 +136,22 @@ class Tracker:
 
     def close_all(self, now: int, reason: str) -> list[Change]:
         """Close everything: the source ended or a long gap began."""
-        self._belief, self._decided = Belief(self._settings.belief), now
+        self._belief, self._decided, self._suspected = Belief(self._settings.belief), now, {}
         return [self._close(work, min(now, held.last_heard), reason) for work, held in list(self._open.items())]
+
+    def _suspect(self, now: int, best: dict[str, Candidate]) -> None:
+        """Join the stretches that speak for each work, though not enough to name it: it began with the first of them.
+
+        The alignment of one decision often reaches back less far than those of the decisions before it.
+        """
+        kept_since = now - self._samples(self._settings.close_after_s)
+        held = {work: stretch for work, stretch in self._suspected.items() if stretch[1] >= kept_since}
+        for work, candidate in best.items():
+            if candidate.confidence >= self._settings.keep_confidence:
+                start, end = held.get(work, (candidate.heard_from, candidate.heard_to))
+                start = min(start, candidate.heard_from) if candidate.heard_from <= end else candidate.heard_from
+                held[work] = start, max(end, candidate.heard_to)
+        self._suspected = {work: stretch for work, stretch in held.items() if work not in self._open}
 
     def _refresh(self, now: int, work: str, candidate: Candidate | None, music: bool) -> list[Change]:
         held, settings = self._open[work], self._settings
@@ -217,7 +233,8 @@ class Tracker:
         return OPENED, detection
 
     def _begin(self, candidate: Candidate) -> int:
-        return max(0, candidate.heard_from, self._ended.get(candidate.work_id, 0))
+        since = min(candidate.heard_from, self._suspected.get(candidate.work_id, (candidate.heard_from, 0))[0])
+        return max(0, since, self._ended.get(candidate.work_id, 0))
 
     def _close(self, work: str, end: int, reason: str) -> Change:
         held = self._open.pop(work)
@@ -235,6 +252,7 @@ class Tracker:
             "decided": self._decided,
             "belief": self._belief.save(),
             "ended": self._ended,
+            "suspected": self._suspected,
             "open": [{**asdict(held), "detection": asdict(held.detection)} for held in self._open.values()],
         }
 
@@ -243,6 +261,7 @@ class Tracker:
         self._decided = state["decided"]
         self._belief.restore(state["belief"])
         self._ended = dict(state["ended"])
+        self._suspected = {work: (start, end) for work, (start, end) in state["suspected"].items()}
         self._open = {}
         for raw in state["open"]:
             fields = {**raw["detection"], "alternatives": tuple(raw["detection"]["alternatives"])}

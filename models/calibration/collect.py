@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,6 +88,27 @@ def drawn(
     return halves[0], halves[1]
 
 
+class Catalogues:
+    """The two catalogues that each programme is weighed against; the sizes take turns.
+
+    Programmes that play nothing of the whole catalogue share those of their size.
+    """
+
+    def __init__(self, view: CatalogueView, sizes: Sequence[int], seed: int) -> None:
+        self._view, self._sizes, self._seed = view, sizes, seed
+        self._shared: dict[int, tuple[CatalogueView, CatalogueView]] = {}
+
+    def of(self, number: int, programme: Programme) -> tuple[CatalogueView, CatalogueView]:
+        """Of the programme of that number: always the same."""
+        size = self._sizes[number % len(self._sizes)]
+        played = [part.work_id for part in programme.truth]
+        if played:
+            return drawn(self._view, played, size, np.random.default_rng((self._seed, number)))
+        if size not in self._shared:
+            self._shared[size] = drawn(self._view, (), size, np.random.default_rng((self._seed, size)))
+        return self._shared[size]
+
+
 def collect(
     programme: Programme,
     heard: Sequence[HeardStep],
@@ -95,10 +116,15 @@ def collect(
     contract: ModelContract,
     profile: Profile,
     group: int,
+    calibration: Mapping[str, float] | None = None,
 ) -> Samples:
-    """Run the decision over a programme that was heard, against one catalogue."""
+    """Run the decision over a programme that was heard, against one catalogue.
+
+    Without a calibration that has a gate, all on the shortlist may be aligned.
+    """
     rate_hz = contract.sample_rate_hz
-    decision = Decision(FeedClock(str(programme.path), rate_hz, 0), replace(contract, calibration={}), profile)
+    contract = replace(contract, calibration=dict(calibration or {}))
+    decision = Decision(FeedClock(str(programme.path), rate_hz, 0), contract, profile)
     evidence: list[tuple[float, ...]] = []
     true: list[bool] = []
     leads: list[bool] = []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from models.calibration.collect import Bools, Doubles, Samples
-from recognizer.calibration import FEATURES
+from recognizer.calibration import FEATURES, PROMISE
 
 _RIDGE = 1e-3  # per candidate, on standardised weights
 _ROUNDS = 3000
@@ -35,14 +36,21 @@ class Reliability:
     ece: float
 
 
-def fit(samples: Samples) -> dict[str, float]:
+def fit(samples: Samples, gated: Mapping[str, float] | None = None) -> dict[str, float]:
     """The numbers of a calibration (`recognizer.calibration.checked` describes them).
+
+    With the calibration whose gate the samples have passed (`with_gate`), that gate is part of the result, and what it
+    looks at keeps the range that it was fitted on.
 
     Weights are found by projected, accelerated gradient descent on the logistic loss; a weight whose best value has
     the wrong sign becomes zero.
     """
     low = np.quantile(samples.evidence, _TAIL, axis=0)
     high = np.quantile(samples.evidence, 1 - _TAIL, axis=0)
+    gated = gated or {}
+    for k, name in enumerate(FEATURES):
+        if gated and name in PROMISE:
+            low[k], high[k] = gated[f"{name}.low"], gated[f"{name}.high"]
     clipped = np.clip(samples.evidence, low, high)
     mean, spread = clipped.mean(axis=0), clipped.std(axis=0)
     constant = spread < 1e-9
@@ -54,7 +62,23 @@ def fit(samples: Samples) -> dict[str, float]:
     for k, name in enumerate(FEATURES):
         numbers[f"{name}.weight"] = float(weights[k])
         numbers[f"{name}.low"], numbers[f"{name}.high"] = float(low[k]), float(high[k])
+    numbers |= {name: value for name, value in gated.items() if name.startswith("promise.")}
     return {name: round(value, _DIGITS) for name, value in numbers.items()}
+
+
+def with_gate(samples: Samples, numbers: Mapping[str, float]) -> dict[str, float]:
+    """A calibration fitted on samples, with the weights that `recognizer.fusion.promise` needs."""
+    columns = [list(FEATURES).index(name) for name in PROMISE]
+    low, high = (np.array([numbers[f"{name}.{end}"] for name in PROMISE]) for end in ("low", "high"))
+    x = np.clip(samples.evidence[:, columns], low, high)
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    spread = np.where(spread < 1e-9, 1.0, spread)
+    signs = np.array([FEATURES[name] for name in PROMISE])
+    weights, bias = _descend((x - mean) / spread, samples.true.astype(np.float64), signs)
+    weights = weights / spread
+    gate = {"promise.bias": float(bias - weights @ mean)}
+    gate |= {f"promise.{name}": float(weight) for name, weight in zip(PROMISE, weights, strict=True)}
+    return dict(numbers) | {name: round(value, _DIGITS) for name, value in gate.items()}
 
 
 def _descend(x: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> tuple[Doubles, float]:
@@ -84,13 +108,13 @@ def _logistic(logit: Doubles) -> Doubles:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30))))
 
 
-def held_out(samples: Samples, folds: int) -> Doubles:
+def held_out(samples: Samples, folds: int, gated: Mapping[str, float] | None = None) -> Doubles:
     """Probability of each candidate by weights fitted on other programmes; shape (candidates,)."""
     groups = np.unique(samples.group)
     said = np.zeros(len(samples.true))
     for fold in range(min(folds, len(groups))):
         away = np.isin(samples.group, groups[fold::folds])
-        said[away] = probabilities(samples.evidence[away], fit(samples.pick(~away)))
+        said[away] = probabilities(samples.evidence[away], fit(samples.pick(~away), gated))
     return said
 
 

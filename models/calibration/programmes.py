@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from recognizer.decode import decode
 from recognizer.embedder import Embedder
@@ -75,6 +77,19 @@ def read_programmes(truth_csv: Path) -> list[Programme]:
     except (ValueError, TypeError) as error:
         raise UsageError(f"{truth_csv} holds a time that is no number ({error}); write seconds") from error
     return [Programme(path, tuple(truth)) for path, truth in sorted(found.items())]
+
+
+def remembered(programme: Programme, embedder: Embedder) -> list[HeardStep]:
+    """All steps of a programme without their audio and features, which no decision asks for."""
+    nothing = np.zeros(0, np.float32)
+    return [
+        replace(
+            entry,
+            step=replace(entry.step, pcm=nothing),
+            output=replace(entry.output, features=nothing.reshape(0, embedder.contract.feature_dim)),
+        )
+        for entry in hear(programme, embedder)
+    ]
 
 
 def hear(programme: Programme, embedder: Embedder) -> Iterator[HeardStep]:

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from recognizer.align import align_prepared, prepared
 from recognizer.catalogue import CatalogueView
+from recognizer.contract import ModelContract
 from recognizer.decision import Decision
 from recognizer.embedder import Embedder
 from recognizer.events import FeedClock
@@ -29,7 +30,6 @@ from tests.recognizer.catalogue.builders import CONTRACT as MADE_UP
 from tests.recognizer.songbook import FPS, chords, songbook, windows
 
 WORKS, SONG_S, DIMENSION, STEPS = 2000, 240, 128, 40
-CONTRACT = replace(MADE_UP, dimension=DIMENSION)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,9 +49,19 @@ def best_ms(run: Callable[[], object], rounds: int = 7) -> float:
 
 
 @pytest.fixture(scope="module")
-def embedding_ms() -> float:
+def embedder() -> Embedder:
+    return Embedder(default_model_path())
+
+
+@pytest.fixture(scope="module")
+def contract(embedder: Embedder) -> ModelContract:
+    """Made-up audio, weighed as the released model's calibration says."""
+    return replace(MADE_UP, dimension=DIMENSION, calibration=embedder.contract.calibration)
+
+
+@pytest.fixture(scope="module")
+def embedding_ms(embedder: Embedder) -> float:
     """One step of one feed through the released network."""
-    embedder = Embedder(default_model_path())
     contract = embedder.contract
     noise = np.random.default_rng(0).normal(scale=0.1, size=contract.step_samples + 2 * contract.context_samples)
     past = np.zeros((contract.past_frames, contract.feature_dim), dtype=np.float32)
@@ -80,20 +90,22 @@ def test_one_candidate(embedding_ms: float) -> None:
 
 
 @pytest.mark.parametrize("playing", ["a song of the catalogue", "a stranger"])
-def test_a_step_with_two_thousand_works(view: CatalogueView, playing: str, embedding_ms: float) -> None:
+def test_a_step_with_two_thousand_works(
+    view: CatalogueView, playing: str, contract: ModelContract, embedding_ms: float
+) -> None:
     song = 77 if playing != "a stranger" else 10_000
     pitch, embeddings = chords(SONG_S * FPS, song), windows(SONG_S // 4, DIMENSION, song)
-    silence = np.zeros(CONTRACT.step_samples, dtype=np.float32)
+    silence = np.zeros(contract.step_samples, dtype=np.float32)
 
     def play() -> None:
-        decision = Decision(FeedClock("bench", CONTRACT.sample_rate_hz, 0), CONTRACT, PROFILES["monitoring"])
+        decision = Decision(FeedClock("bench", contract.sample_rate_hz, 0), contract, PROFILES["monitoring"])
         for number in range(STEPS):
             frames = pitch[number * 8 : number * 8 + 8]
             output = StepOutput(np.zeros((8, 12), np.float32), frames, embeddings[number // 2])
-            decision.step(Step(number * CONTRACT.step_samples, silence, len(silence)), True, output, view)
+            decision.step(Step(number * contract.step_samples, silence, len(silence)), True, output, view)
 
     search = best_ms(lambda: hubs(view).search(embeddings[:1], 64), 3)
     whole = best_ms(play, 3) / STEPS
     print(f"\n{playing}, {WORKS} works: {whole - search:.2f} ms a step and {search:.2f} ms of search")
     print(f"embedding of the step: {embedding_ms:.1f} ms")
-    assert whole - search <= 6 * embedding_ms
+    assert whole - search <= 2 * embedding_ms

@@ -36,9 +36,18 @@ def windows(count: int, dimension: int, seed: int) -> Floats:
 
 
 def songbook(
-    directory: Path, songs: int, *, seconds: int = 80, dimension: int = 32, hub: Floats | None = None
+    directory: Path,
+    songs: int,
+    *,
+    seconds: int = 80,
+    dimension: int = 32,
+    hub: Floats | None = None,
+    same_work: bool = False,
 ) -> CatalogueView:
-    """Works w0, w1, … with one reference r0, r1, … each; ``hub`` are the windows of the last one, if given."""
+    """Works w0, w1, … with one reference r0, r1, … each; ``hub`` are the windows of the last one, if given.
+
+    With ``same_work`` all references are of w0.
+    """
     contract = replace(CONTRACT, dimension=dimension)
     count = seconds // HOP_S
     with CatalogueWriter(directory, contract, MODEL_ID) as writer:
@@ -46,7 +55,14 @@ def songbook(
             vectors = hub if hub is not None and number == songs - 1 else windows(count, dimension, number)
             starts_s = (HOP_S * np.arange(len(vectors))).astype(np.float32)
             unknown = (None,) * 5
-            track = Track(f"r{number}", f"w{number}", *unknown, f"{number:064x}", float(seconds), len(vectors))
+            track = Track(
+                f"r{number}",
+                "w0" if same_work else f"w{number}",
+                *unknown,
+                f"{number:064x}",
+                float(seconds),
+                len(vectors),
+            )
             writer.add(track, vectors, starts_s, chords(seconds * FPS, number))
         writer.commit()
     return Catalogue.open(directory).view()

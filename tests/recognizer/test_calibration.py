@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from recognizer.calibration import FEATURES, METADATA_KEY, appended, checked, split
+from recognizer.calibration import FEATURES, METADATA_KEY, PROMISE, appended, checked, split
 from recognizer.embedder import Embedder
 from recognizer.errors import ModelError
-from recognizer.fusion import gather, weighed
+from recognizer.fusion import gather, promise, weighed
 from recognizer.matcher import Candidate
 from recognizer.onnx_guard import refuse_external_data
 from recognizer.released import baseline_model_path
+from recognizer.standing import Standing
 
 RATE = 1000
 
@@ -69,7 +70,7 @@ def test_a_calibration_is_read_and_changes_no_identity(tmp_path: Path) -> None:
         {"bias": True},
         {"bias": "1"},
         {"long.weight": -1.0},
-        {"since.weight": 0.1},
+        {"works.weight": 0.1},
         {"long.low": 9.0},
         {"surprise": 1.0},
     ],
@@ -81,7 +82,7 @@ def test_numbers_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
 
 def test_a_calibration_that_lacks_a_number_or_is_none_is_refused() -> None:
     some = numbers()
-    del some["hits.weight"]
+    del some["short.weight"]
     for bad in (some, [], "text", None):
         with pytest.raises(ModelError, match="calibration"):
             checked(bad)
@@ -111,25 +112,23 @@ def _varint(number: int) -> bytes:
 def test_evidence_joins_both_histories_and_measures_the_lead_over_other_works() -> None:
     long = [candidate("a", 5.0), candidate("a", 4.0), candidate("b", 2.0)]
     short = [candidate("c", 6.0, (12, 20)), candidate("a", 3.0, (10, 19))]
-    found = {
-        e.candidate.work_id: dict(zip(FEATURES, e.values, strict=True)) for e in gather(long, short, 22_000, RATE, 100)
-    }
+    found = {e.candidate.work_id: dict(zip(FEATURES, e.values, strict=True)) for e in gather(long, short, RATE, 100)}
     assert list(found) == ["a", "b", "c"]
     assert found["a"]["long"] == 5.0 and found["a"]["short"] == 3.0
-    assert found["a"]["lead_long"] == 3.0 and found["a"]["lead_short"] == -3.0
+    assert found["a"]["lead_short"] == -3.0 and found["c"]["lead_short"] == 3.0
     assert found["b"]["short"] == 0.0 and found["b"]["lead_short"] == -4.0
-    assert found["c"]["length"] == pytest.approx(math.sqrt(8)) and found["c"]["since"] == 2.0
+    assert found["c"]["length"] == pytest.approx(math.sqrt(8))
     assert {row["works"] for row in found.values()} == {2.0}
 
 
 def test_two_references_of_one_work_are_no_rivals() -> None:
-    (only,) = gather([candidate("a", 5.0), candidate("a", 4.9)], [], 20_000, RATE, 10)
-    assert dict(zip(FEATURES, only.values, strict=True))["lead_long"] == 4.0
+    (only,) = gather([], [candidate("a", 5.0), candidate("a", 4.9)], RATE, 10)
+    assert dict(zip(FEATURES, only.values, strict=True))["lead_short"] == 4.0
 
 
 @pytest.mark.parametrize("name", list(FEATURES))
 def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> None:
-    (base,) = gather([candidate("a", 3.0)], [], 20_000, RATE, 10)
+    (base,) = gather([candidate("a", 3.0)], [], RATE, 10)
     at = list(FEATURES).index(name)
     said = []
     for value in (-1e9, 0.0, 1.0, 4.0, 8.0, 1e9):
@@ -139,3 +138,24 @@ def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> No
     assert sorted(said, reverse=FEATURES[name] < 0) == said
     assert said[0] == said[1] and said[-1] == said[-2] and said[1] != said[-2]
     assert 0 < min(said) and max(said) < 1
+
+
+def gate(**changes: float) -> dict[str, float]:
+    return {"promise.bias": -4.0} | {f"promise.{name}": 2.0 * FEATURES[name] for name in PROMISE} | changes
+
+
+def test_a_gate_belongs_to_a_calibration_whole_or_not_at_all() -> None:
+    assert checked(numbers() | gate()) == numbers() | gate()
+    half = gate()
+    del half["promise.margin"]
+    for bad in (half, gate(**{"promise.margin": -0.1}), gate(**{"promise.works": 0.1}), gate(**{"promise.long": 1.0})):
+        with pytest.raises(ModelError, match="calibration"):
+            checked(numbers() | bad)
+
+
+def test_promise_grows_with_what_stands_out_and_is_certain_of_nothing() -> None:
+    known = numbers() | gate()
+    none, some, much = (promise(Standing(value, value, value), 100, known) for value in (0.0, 1.0, 1e9))
+    assert 0 < none < some < much < 1
+    assert promise(Standing(1.0), 100_000, known) < promise(Standing(1.0), 100, known)
+    assert promise(Standing(), 100, numbers()) == promise(Standing(), 100, {}) == 1.0

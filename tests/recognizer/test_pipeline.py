@@ -175,7 +175,7 @@ def test_missing_audio_becomes_a_gap_and_repeated_audio_is_heard_once(embedder: 
 def test_a_foreign_or_damaged_state_is_refused(embedder: Embedder) -> None:
     blob = FeedLine(CLOCK, embedder.contract).save()
     header, arrays = unpack(blob)
-    del header["decision"]["shortlist"]["ends"]
+    del header["decision"]["tracker"]["suspected"]
     for bad in (b"", b"nonsense", blob[:100], pack(header, arrays)):  # the last as an earlier version wrote it
         with pytest.raises(ValueError, match="state"):
             FeedLine(CLOCK, embedder.contract, blob=bad)

@@ -1,4 +1,4 @@
-"""Hub correction against its definition, and who is looked at, when, and with what evidence."""
+"""Hub correction against its definition, who is on the list, and how those stand among each other."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from recognizer.catalogue import CatalogueView
-from recognizer.hubs import Hubs
+from recognizer.hubs import CorrectedIndex, Hubs, hubs
 from recognizer.matcher import Candidate, MatcherSettings
-from recognizer.shortlist import Line, Shortlist
-from tests.recognizer.catalogue.builders import CONTRACT
-from tests.recognizer.songbook import HOP_S, songbook, unit, windows
+from recognizer.shortlist import Shortlist
+from recognizer.standing import standings
+from tests.recognizer.songbook import songbook, unit, windows
 
 SETTINGS = MatcherSettings(hits=64, shortlist=16, look=6)
 
@@ -54,6 +54,22 @@ def test_search_is_by_nearness_less_half_the_usual(view: CatalogueView) -> None:
     assert hubs.corrected(best).max() == pytest.approx(corrected.max(), abs=1e-4)
 
 
+def test_a_large_catalogue_is_searched_in_groups_and_finds_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    vectors = np.concatenate([windows(30, 32, number) for number in range(200)])
+    track, usual = np.repeat(np.arange(200), 30), rng.uniform(0.2, 0.5, 200).astype(np.float32)
+    exact = CorrectedIndex(vectors, usual, track)
+    monkeypatch.setattr("recognizer.hubs._EXACT_WINDOWS", 1000)
+    grouped, again = CorrectedIndex(vectors, usual, track), CorrectedIndex(vectors, usual, track)
+    asked = unit(vectors[::20] + 0.1 * rng.standard_normal((300, 32)).astype(np.float32))
+    (right, rows), (near, found) = exact.search(asked, 10), grouped.search(asked, 10)
+    assert (found[:, 0] == rows[:, 0]).mean() > 0.95
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(found.tolist(), rows.tolist(), strict=True)]) > 7
+    same = found[:, 0] == rows[:, 0]
+    np.testing.assert_allclose(near[same, 0], right[same, 0], atol=0.03)
+    np.testing.assert_array_equal(again.search(asked, 10)[1], found)  # another worker finds the same
+
+
 def test_a_hub_does_not_crowd_out_the_rest(view: CatalogueView) -> None:
     rng = np.random.default_rng(2)
     strangers = unit(rng.standard_normal((50, 32)) + 40 * view.vectors[view.vector_track == 39].mean(axis=0))
@@ -91,50 +107,45 @@ def test_what_sounds_comes_first(view: CatalogueView, song: int) -> None:
     assert heard(view, song, 12).ranked(view)[0] == song
 
 
-def test_everyone_on_the_list_gets_a_turn_and_the_nearest_all_of_them(view: CatalogueView) -> None:
-    shortlist = heard(view, 3, 12)
-    listed = shortlist.ranked(view)
-    assert len(listed) == SETTINGS.shortlist
-    looks = [shortlist.best(view) for _ in range(11)]
-    assert all(len(look) == len(set(look)) <= SETTINGS.look for look in looks)
-    assert all(set(listed[: SETTINGS.look // 2]) <= set(look) for look in looks)
-    assert {number for look in looks for number in look} == set(listed)
-
-
 def test_what_aligned_and_what_is_open_is_looked_at_again(view: CatalogueView) -> None:
     shortlist = heard(view, 3, 12)
-    outside = next(number for number in range(40) if number not in shortlist.ranked(view))
+    listed = shortlist.ranked(view)
+    assert shortlist.listed(view) == listed and len(listed) == SETTINGS.shortlist
+    outside, other = [number for number in range(40) if number not in listed][:2]
     shortlist.note([candidate(f"r{outside}", 5.0), candidate("r-gone", 4.0), candidate("r2", 0.1)])
-    assert outside in shortlist.best(view)
+    assert shortlist.listed(view) == [*listed, outside]
+    assert shortlist.listed(view, [f"w{other}", "w-unknown"]) == [*listed, outside, other]
     shortlist.note([])
-    assert outside not in shortlist.best(view)
-    assert outside in shortlist.best(view, [f"w{outside}", "w-unknown"])
+    assert shortlist.listed(view) == listed
 
 
-def test_hits_lie_on_a_line_and_similarity_is_above_the_usual(view: CatalogueView) -> None:
+def test_what_sounds_stands_out(view: CatalogueView) -> None:
     shortlist = heard(view, 8, 15, noise=0.05)
-    hits, similarity, recent, placed = shortlist.evidence(view, 8, CONTRACT)
-    others = [shortlist.evidence(view, number, CONTRACT) for number in range(8)]
-    assert hits >= 14 and hits > max(other.hits for other in others)
-    assert similarity > 0.3 > max(other.similarity for other in others)
-    assert (recent, placed) == (0.0, 0.0)
+    found = standings(view, shortlist, shortlist.listed(view))
+    right, others = found.pop(8), list(found.values())
+    assert right.similarity > 0.3 > max(other.similarity for other in others)
+    assert right.margin > 0.3 > max(other.margin for other in others)
+    assert right.lead_lasting > 0 > max(other.lead_lasting for other in others)
 
 
-def test_an_alignment_that_names_the_right_place_is_borne_out_by_the_windows(view: CatalogueView) -> None:
-    shortlist = Shortlist(SETTINGS)
-    for embedding in windows(20, 32, 8)[:15]:  # every second window of the feed is one of the reference: twice as fast
-        shortlist.update(view, embedding)
-    newest_s = 14 * HOP_S + CONTRACT.window_s  # where the reference is at the end of the newest window
-    ratio = HOP_S / CONTRACT.step_s
-    middle = (ratio - 1) * CONTRACT.window_s / 2  # windows are compared by their middles
+def test_standing_by_its_definition(view: CatalogueView) -> None:
+    shortlist = heard(view, 8, 15)
+    tracks = [8, 2, 39]
+    found = standings(view, shortlist, tracks)
+    newest = {n: shortlist.nearness(view, n).newest - float(hubs(view).usual[n]) / 2 for n in tracks}
+    assert list(found) == tracks
+    assert found[2].margin == pytest.approx(newest[2] - (newest[8] + newest[39]) / 2, abs=1e-5)
+    best = max(score for reference, score in shortlist.scores.items() if reference != "r8")
+    assert found[8].lead_lasting == pytest.approx(shortlist.scores["r8"] - best)
+    assert found[2].lead_lasting == pytest.approx(shortlist.scores.get("r2", 0.0) - shortlist.scores["r8"])
 
-    def placed(track: int, early_s: float) -> float:
-        line = Line(newest_s + middle - 40.0 * ratio - early_s, 40.0, ratio)
-        return shortlist.evidence(view, track, CONTRACT, line).placed
 
-    right = placed(8, 0.0)
-    assert right > 0.3 > max(placed(8, 24.0), placed(8, -24.0), placed(5, 0.0))
-    assert right == pytest.approx(shortlist.evidence(view, 8, CONTRACT).similarity, abs=0.02)
+def test_two_references_of_one_work_are_no_rivals(tmp_path: Path) -> None:
+    twins = songbook(tmp_path / "twins", 2, same_work=True)
+    shortlist = heard(twins, 0, 6)
+    found = standings(twins, shortlist, [0, 1])
+    assert found[0].margin == found[1].margin == 0.0
+    assert found[0].lead_lasting == shortlist.scores["r0"]
 
 
 def test_the_newest_seconds_find_a_song_that_the_window_does_not_hold_yet(view: CatalogueView) -> None:
@@ -145,28 +156,26 @@ def test_the_newest_seconds_find_a_song_that_the_window_does_not_hold_yet(view: 
         plain.update(view, window)
         quick.update(view, window, new[step])
     assert quick.ranked(view).index(21) < plain.ranked(view).index(21) and quick.ranked(view)[0] == 21
-    assert quick.evidence(view, 21, CONTRACT).recent > 0.3 > quick.evidence(view, 3, CONTRACT).recent
-    assert list(quick.near(view))[0] == "w21"
 
 
 def test_nothing_heard_is_no_evidence(view: CatalogueView, tmp_path: Path) -> None:
-    assert Shortlist(SETTINGS).evidence(view, 0, CONTRACT) == (0, 0.0, 0.0, 0.0)
+    assert Shortlist(SETTINGS).nearness(view, 0) == (0.0, 0.0)
     other = songbook(tmp_path / "other", 3, dimension=16)
-    assert heard(view, 1, 4).evidence(other, 0, CONTRACT) == (0, 0.0, 0.0, 0.0)
-    assert Shortlist(SETTINGS).best(other) == [0, 1, 2]
+    assert heard(view, 1, 4).nearness(other, 0) == (0.0, 0.0)
+    assert Shortlist(SETTINGS).listed(other) == [0, 1, 2]  # of few, all are looked at
+    assert standings(view, Shortlist(SETTINGS), []) == {}
     forgotten = heard(view, 1, 4)
     forgotten.forget()
-    assert forgotten.best(view) == [] and forgotten.save() == Shortlist(SETTINGS).save()
+    assert forgotten.listed(view) == [] and forgotten.save() == Shortlist(SETTINGS).save()
 
 
 def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(view: CatalogueView) -> None:
     one, two = heard(view, 4, 9), Shortlist(SETTINGS)
     one.note([candidate("r20", 3.0)])
-    one.best(view)
     two.restore(json.loads(json.dumps(one.save())))
     for embedding in windows(4, 32, 4):
         one.update(view, embedding, embedding[::-1])
         two.update(view, embedding, embedding[::-1])
-        assert one.best(view, ["w33"]) == two.best(view, ["w33"])
-        assert one.evidence(view, 4, CONTRACT) == two.evidence(view, 4, CONTRACT)
+        assert one.listed(view, ["w33"]) == two.listed(view, ["w33"])
+        assert one.nearness(view, 4) == two.nearness(view, 4)
     assert one.save() == two.save() and one.scores == two.scores

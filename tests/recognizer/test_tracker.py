@@ -87,6 +87,20 @@ def test_a_stale_path_does_not_count_as_heard() -> None:
         assert tracker.update(now, [candidate("a", now, heard_to=now - 10 * RATE)]) == []
 
 
+def test_a_work_begins_where_it_was_first_suspected() -> None:
+    for pause_s, begins_s in ((4, 2), (30, 46)):
+        tracker = make()
+        for second in range(8, 24, 4):
+            weak = candidate("a", second * RATE, confidence=0.3, heard_from=2 * RATE)
+            assert tracker.update(second * RATE, [weak]) == []
+        first = 20 + pause_s + 4  # with a long pause, what was suspected has been given up
+        changes = []
+        for second in range(first, first + 20, 4):
+            sure = candidate("a", second * RATE, heard_from=min(second, first - 8 if pause_s > 4 else 12) * RATE)
+            changes += tracker.update(second * RATE, [sure])
+        assert kinds(changes)[0] == OPENED and changes[0][1].start_sample == begins_s * RATE
+
+
 def test_a_short_talk_over_does_not_split_a_detection() -> None:
     tracker = make()
     changes = play(tracker, "a", 0, 40) + play(tracker, None, 40, 48) + play(tracker, "a", 20, 60)[6:]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.calibrate import main
-from models.calibration.collect import collect, drawn
-from models.calibration.fit import probabilities
-from models.calibration.programmes import hear, read_programmes
-from recognizer.calibration import FEATURES
+from models.calibrate import keep, main
+from models.calibration.collect import Catalogues, Samples, collect, drawn
+from models.calibration.fit import fit, probabilities, with_gate
+from models.calibration.programmes import Programme, read_programmes, remembered
+from recognizer.calibration import FEATURES, PROMISE, checked
 from recognizer.catalogue import Catalogue, CatalogueWriter, Track
 from recognizer.embedder import Embedder
 from recognizer.errors import UsageError
@@ -57,7 +57,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_evidence_is_collected_beside_the_truth(embedder: Embedder, catalogue: Path, truth: Path) -> None:
     (programme,) = read_programmes(truth)
-    heard = list(hear(programme, embedder))
+    heard = remembered(programme, embedder)
     assert len(heard) == 24 and all(entry.music for entry in heard[2:])  # the last step waits for context
     view = Catalogue.open(catalogue).view()
     samples = collect(programme, heard, view, embedder.contract, profile("kiosk"), group=7)
@@ -72,12 +72,34 @@ def test_evidence_is_collected_beside_the_truth(embedder: Embedder, catalogue: P
     assert not collect(programme, heard, without, embedder.contract, profile("kiosk"), group=7).true.any()
 
 
+def test_what_promises_nothing_is_not_aligned(embedder: Embedder, catalogue: Path, truth: Path) -> None:
+    (programme,) = read_programmes(truth)
+    heard, view = remembered(programme, embedder), Catalogue.open(catalogue).view()
+    whole = collect(programme, heard, view, embedder.contract, profile("kiosk"), group=0)
+    first = with_gate(whole, fit(whole))
+    assert checked(first) == first and first.keys() - fit(whole).keys() == {"promise.bias"} | {
+        f"promise.{name}" for name in PROMISE
+    }
+    gated = collect(programme, heard, view, embedder.contract, profile("kiosk"), 0, first)
+    assert gated.true.sum() >= 0.9 * whole.true.sum() and len(gated.true) < len(whole.true)
+    shut = first | {"promise.bias": -30.0}
+    assert not len(collect(programme, heard, view, embedder.contract, profile("kiosk"), 0, shut).true)
+    assert fit(gated, first)["promise.bias"] == first["promise.bias"]
+
+
+def test_programmes_without_works_share_their_catalogues(catalogue: Path) -> None:
+    view = Catalogue.open(catalogue).view()
+    catalogues, nothing = Catalogues(view, [3, 4], seed=1), Programme(Path("a"), ())
+    assert catalogues.of(0, nothing) is catalogues.of(2, nothing) is not catalogues.of(1, nothing)
+    assert [half.works for half in catalogues.of(1, nothing)] == [4, 4]
+
+
 def evidence_file(path: Path) -> None:
     rng = np.random.default_rng(1)
     evidence = rng.normal(2.0, 1.5, (2000, len(FEATURES)))
     true = rng.random(2000) < 1 / (1 + np.exp(4 - 2 * evidence[:, 0]))
-    names = np.array(list(FEATURES))
-    np.savez(path, evidence=evidence, true=true, leads=true | True, group=np.arange(2000) // 250, features=names)
+    samples = Samples(evidence, true, true | True, np.arange(2000) // 250)
+    keep(path, samples, with_gate(samples, fit(samples)))
 
 
 def test_the_model_is_calibrated_from_kept_evidence_and_says_so(

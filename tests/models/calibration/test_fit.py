@@ -15,7 +15,7 @@ PLACE = {name: number for number, name in enumerate(FEATURES)}
 def made(count: int = 6000, seed: int = 0) -> Samples:
     rng = np.random.default_rng(seed)
     evidence = rng.normal(2.0, 1.5, (count, len(FEATURES)))
-    logit = -0.8 * evidence[:, PLACE["since"]] - 4.0
+    logit = -0.8 * evidence[:, PLACE["works"]] - 4.0
     logit += 1.5 * evidence[:, PLACE["long"]] + 0.5 * evidence[:, PLACE["short"]]
     true = rng.random(count) < 1 / (1 + np.exp(-logit))
     return Samples(evidence, true, np.ones(count, bool), np.arange(count) // 500)
@@ -25,15 +25,15 @@ def test_it_finds_the_weights_that_made_the_data() -> None:
     numbers = checked(fit(made()))
     assert numbers["long.weight"] == pytest.approx(1.5, abs=0.2)
     assert numbers["short.weight"] == pytest.approx(0.5, abs=0.15)
-    assert numbers["since.weight"] == pytest.approx(-0.8, abs=0.15)
-    assert numbers["hits.weight"] == pytest.approx(0.0, abs=0.1)
+    assert numbers["works.weight"] == pytest.approx(-0.8, abs=0.15)
+    assert numbers["similarity.weight"] == pytest.approx(0.0, abs=0.1)
 
 
 def test_a_weight_that_would_point_the_wrong_way_is_zero() -> None:
     samples = made()
     upside_down = Samples(-samples.evidence, samples.true, samples.leads, samples.group)
     numbers = checked(fit(upside_down))
-    assert numbers["long.weight"] == numbers["short.weight"] == numbers["since.weight"] == 0.0
+    assert numbers["long.weight"] == numbers["short.weight"] == numbers["works.weight"] == 0.0
 
 
 def test_evidence_that_never_varies_has_no_weight() -> None:
