@@ -17,7 +17,7 @@ from recognizer.contract import ModelContract
 from recognizer.evaluation import qmax
 from recognizer.hubs import hubs
 from recognizer.reference import Analysis
-from recognizer.search import ReferenceScorer, track_similarities
+from recognizer.search import ReferenceScorer, track_similarity
 from recognizer.step import Floats
 
 Scores = npt.NDArray[np.floating]
@@ -111,7 +111,7 @@ def side(bench: Bench, model: Model, references: Heard, queries: Heard) -> Side:
     empty = Manifest.empty(model.embedder.contract, model.embedder.model_id)
     view = CatalogueView(replace(empty, tracks=len(rows)), rows)
     asked = tuple(queries.analyses[bench.recordings[number].path] for number in bench.queries)
-    return Side(model, view, asked, track_similarities(view, [analysis.embeddings for analysis in asked]))
+    return Side(model, view, asked, np.stack([track_similarity(view, analysis) for analysis in asked]))
 
 
 def _row(number: int, recording: Recording, heard: Heard, contract: ModelContract) -> TrackData:

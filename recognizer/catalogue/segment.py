@@ -28,6 +28,7 @@ from recognizer.errors import CatalogueCorrupt
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Read = Callable[[str], bytes]
+_LONGEST_SQUARED = 1.02  # of a unit vector, with room for rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def decode(manifest: Manifest, entry: SegmentEntry, read: Read) -> list[TrackDat
     pitch = _array(entry, "pitch", read, "|u1", (entry.frames, manifest.pitch_bins))
     if not np.isfinite(vectors).all() or not np.isfinite(starts_s).all():
         raise CatalogueCorrupt("a segment of the catalogue holds numbers that are not finite; build it again")
+    if too_long(vectors):
+        raise CatalogueCorrupt("a segment of the catalogue holds vectors longer than 1; build it again")
     rows, window, frame = [], 0, 0
     removed = set(entry.removed)
     for number, (track, frames, scale) in enumerate(lines):
@@ -100,6 +103,11 @@ def decode(manifest: Manifest, entry: SegmentEntry, read: Read) -> list[TrackDat
             rows.append(TrackData(track, vectors[windows], starts_s[windows], pitch[frame:frames_end], scale))
         window, frame = windows.stop, frames_end
     return rows
+
+
+def too_long(vectors: Floats) -> bool:
+    """Whether a vector exceeds unit norm: its products are no cosines, and it would be near to everything."""
+    return bool(len(vectors)) and float(np.einsum("ij,ij->i", vectors, vectors).max()) > _LONGEST_SQUARED
 
 
 def track_lines(entry: SegmentEntry, read: Read) -> list[tuple[Track, int, float]]:

@@ -23,7 +23,7 @@ import numpy as np
 from recognizer.catalogue import disk
 from recognizer.catalogue.directory import FILES_NAME, MANIFEST_NAME, PREVIOUS_NAME, Catalogue, exists
 from recognizer.catalogue.manifest import MAX_MANIFEST_BYTES, Manifest, SegmentEntry
-from recognizer.catalogue.segment import Floats, TrackData, decode, encode, quantise, track_lines
+from recognizer.catalogue.segment import Floats, TrackData, decode, encode, quantise, too_long, track_lines
 from recognizer.catalogue.track import Track
 from recognizer.contract import ModelContract
 from recognizer.errors import CatalogueBusy, CatalogueCorrupt, CatalogueError
@@ -141,7 +141,8 @@ class CatalogueWriter:
         Raises
         ------
         ValueError
-            When the shapes do not fit the catalogue, numbers are not finite, or the reference is there.
+            When the shapes do not fit the catalogue, numbers are not finite, vectors exceed unit norm, or the reference
+            is there.
         """
         self.add_row(TrackData(track, vectors, starts_s, *quantise(pitch)))
 
@@ -154,6 +155,8 @@ class CatalogueWriter:
             raise ValueError(f"pitch has shape {row.pitch.shape}, expected (frames, {self.manifest.pitch_bins})")
         if not np.isfinite(row.vectors).all() or not np.isfinite(row.starts_s).all():
             raise ValueError(f"the vectors of {track.reference_id} are not finite")
+        if too_long(row.vectors):
+            raise ValueError(f"the vectors of {track.reference_id} are longer than 1, expected unit norm")
         if track.reference_id in self.tracks:
             raise ValueError(f"reference {track.reference_id} is in the catalogue already; remove it first")
         self.tracks[track.reference_id] = track

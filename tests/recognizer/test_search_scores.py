@@ -12,8 +12,9 @@ from recognizer.catalogue.manifest import Manifest
 from recognizer.catalogue.segment import TrackData, quantise
 from recognizer.contract import ModelContract
 from recognizer.reference import Analysis
-from recognizer.search import ReferenceScorer, search, track_similarities, track_similarity
+from recognizer.search import ReferenceScorer, search, track_similarity
 
+HOP_S = 1.0  # of queries and references
 CONTRACT = ModelContract("test", 16_000, 32_000, 0, 10, 2, 8, 12, 8, 12, 16, {})
 
 
@@ -35,18 +36,38 @@ def view_of(seeds: list[int]) -> CatalogueView:
     return CatalogueView(replace(Manifest.empty(CONTRACT, "sha256:" + "0" * 64), tracks=len(rows)), rows)
 
 
-def test_similarities_of_many_queries_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    view, queries = view_of(list(range(9))), [analysis(seed, 5 + seed % 7).embeddings for seed in range(50, 60)]
-    monkeypatch.setattr("recognizer.search._BLOCK_CELLS", 1)  # blocks that end within queries
-    together = track_similarities(view, queries)
-    for row, query in zip(together, queries, strict=True):
-        slow = [
-            np.mean([max(w @ view.vectors[n] for n in np.flatnonzero(view.vector_track == track)) for w in query])
-            for track in range(9)
-        ]
-        assert row == pytest.approx(slow, abs=1e-6)
-        assert track_similarity(view, query) == pytest.approx(row, abs=1e-6)
-    assert track_similarities(view, []).shape == (0, 9)
+def by_the_book(view: CatalogueView, track: int, query: Analysis) -> float:
+    """The best line of each six windows, one line after another."""
+    own = view.vectors[view.vector_track == track]
+    total = 0.0
+    for start in range(0, len(query.embeddings), 6):
+        stretch = query.embeddings[start : start + 6]
+        lines = []
+        for ratio in (0.8, 1.0, 1.25):
+            for at in range(len(own)):
+                places = [min(at + round(ratio * i), len(own) - 1) for i in range(len(stretch))]
+                lines.append(sum(float(w @ own[place]) for w, place in zip(stretch, places, strict=True)))
+        total += max(lines)
+    return total / len(query.embeddings)
+
+
+def test_similarity_is_that_of_the_best_lines_of_time() -> None:
+    view, queries = view_of(list(range(9))), [analysis(seed, 5 + seed % 9) for seed in range(50, 60)]
+    for query in queries:
+        slow = [by_the_book(view, track, query) for track in range(9)]
+        assert track_similarity(view, query) == pytest.approx(slow, abs=1e-5)
+    assert track_similarity(view_of([]), queries[0]).shape == (0,)
+
+
+def test_windows_in_order_are_nearer_than_the_same_out_of_order() -> None:
+    song = analysis(5, 24)
+    track = Track("r", "w", None, None, None, None, None, "0" * 64, song.duration_s, 24)
+    row = TrackData(track, song.embeddings, HOP_S * np.arange(24, dtype=np.float32), *quantise(song.pitch))
+    view = CatalogueView(replace(Manifest.empty(CONTRACT, "sha256:" + "0" * 64), tracks=1), [row])
+    once = replace(song, embeddings=song.embeddings[4:10], starts_s=HOP_S * np.arange(6, dtype=np.float32))
+    mixed = replace(once, embeddings=once.embeddings[[3, 0, 5, 1, 4, 2]])
+    assert track_similarity(view, once)[0] == pytest.approx(1.0, abs=1e-5)
+    assert track_similarity(view, mixed)[0] < 0.7
 
 
 @pytest.mark.parametrize("budget_cells", [0, 6_000, 10_000_000])
@@ -93,7 +114,7 @@ def test_a_hub_is_ranked_below_what_stands_out() -> None:
         rows.append(TrackData(track, vector[None], a.starts_s, *quantise(a.pitch)))
     view = CatalogueView(replace(Manifest.empty(CONTRACT, "sha256:" + "0" * 64), tracks=len(rows)), rows)
     heard = replace(query, embeddings=(asked / np.linalg.norm(asked))[None].astype(np.float32))
-    similarity = track_similarity(view, heard.embeddings)
+    similarity = track_similarity(view, heard)
     assert similarity.argmax() == 0
     assert ReferenceScorer(view, heard, budget_cells=0).scores().argmax() == 1
 

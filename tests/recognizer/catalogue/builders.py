@@ -45,6 +45,7 @@ def made_up(number: int, **fields: Any) -> tuple[Track, np.ndarray, np.ndarray, 
         "windows": windows,
     }
     vectors = rng.standard_normal((windows, CONTRACT.dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     starts_s = (4.0 * np.arange(windows)).astype(np.float32)
     pitch = rng.random((20 + number % 7, CONTRACT.pitch_bins)).astype(np.float32) * (1 + number)
     return Track(**{**values, **fields}), vectors, starts_s, pitch

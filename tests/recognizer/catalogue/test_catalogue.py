@@ -140,7 +140,7 @@ def test_a_reference_is_added_once(tmp_path: Path) -> None:
             open_writer.add(*made_up(1))
 
 
-@pytest.mark.parametrize("damage", ["vectors", "starts", "pitch", "nan", "no pitch"])
+@pytest.mark.parametrize("damage", ["vectors", "starts", "pitch", "nan", "long", "no pitch"])
 def test_rows_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
     track, vectors, starts_s, pitch = made_up(4)
     if damage == "vectors":
@@ -151,10 +151,12 @@ def test_rows_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
         pitch = pitch[:, :-1]
     elif damage == "nan":
         vectors[0, 0] = np.nan
+    elif damage == "long":
+        vectors[0] *= 1.1
     else:
         pitch = pitch[:0]
     with writer(tmp_path / "c") as open_writer:
-        with pytest.raises(ValueError, match="shape|finite"):
+        with pytest.raises(ValueError, match="shape|finite|unit norm"):
             open_writer.add(track, vectors, starts_s, pitch)
         assert open_writer.commit() == 0
 
