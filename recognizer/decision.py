@@ -78,7 +78,9 @@ class Decision:
             self._music_steps = max(0, self._music_steps - 1)
         self._steps += 1
         self.evidence = []
-        if self._steps % self._profile.decide_every_steps and not self.gathering:
+        settled = music and self.recognized
+        every = self._profile.settled_every_steps if settled else self._profile.decide_every_steps
+        if self._steps % every and not self.gathering:
             return []
         enough = self._music_steps * self._contract.step_s >= self._profile.least_music_s
         if music and enough:

@@ -23,6 +23,8 @@ class Profile:
         Music heard before anything may be named.
     decide_every_steps : int
         Steps between decisions; while a work is close to being named, every step is one.
+    settled_every_steps : int
+        The same while a detection is open and music goes on.
     bridge_gap_s : float
         A gap up to this long does not end a detection.
     """
@@ -34,6 +36,7 @@ class Profile:
     recent_s: float = 14.0
     least_music_s: float = 8.0
     decide_every_steps: int = 1
+    settled_every_steps: int = 4
     bridge_gap_s: float = 8.0
 
 
