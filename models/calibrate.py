@@ -16,6 +16,7 @@ import argparse
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ from recognizer.errors import RecognizerError, UsageError
 from recognizer.profiles import profile
 
 log = logging.getLogger("models.calibrate")
+# A decision at every step, also while something is open: all that can be learnt from a programme.
+EVERY_STEP = replace(profile("kiosk"), settled_every_steps=1)
 _FOLDS = 5
 _FEWEST_TRUE = 100
 _NAMES = np.array(list(FEATURES))
@@ -47,7 +50,7 @@ def gathered(
     parts = []
     for number, (programme, steps) in enumerate(heard):
         for smaller in catalogues.of(number, programme):
-            parts.append(collect(programme, steps, smaller, contract, profile("kiosk"), number, gated))
+            parts.append(collect(programme, steps, smaller, contract, EVERY_STEP, number, gated))
         right = sum(int(part.true.sum()) for part in parts[-2:])
         log.info("%s: %d steps, %d works, %d times right", programme.path.name, len(steps), smaller.works, right)
     return joined(parts)

@@ -30,6 +30,7 @@ REFINED = 40  # references aligned finely
 # Chosen on half of the works of the real recordings; anything between 0.2 and 1 ranks about as well.
 _EVIDENCE_WEIGHT = 0.5
 STRETCH_WINDOWS = 6  # of a query on one line: tempo drifts and parts are left out in more
+_SHORTEST_HOP_S = 0.01  # a catalogue that says less is damaged
 _LINE_RATIOS = (0.8, 1.0, 1.25)  # tempo of the query over that of the reference
 
 
@@ -209,9 +210,10 @@ def track_similarity(view: CatalogueView, query: Analysis) -> Floats:
 
 
 def _hop_s(view: CatalogueView) -> float:
-    """Seconds between windows of a track; any number when no track has two."""
+    """Seconds between windows of a track; any number when no track has two, or the catalogue does not tell."""
     hops = np.diff(view.vector_start_s)[np.diff(view.vector_track) == 0]
-    return float(np.median(hops)) if len(hops) else 1.0
+    usual = float(np.median(hops)) if len(hops) else 1.0
+    return usual if usual > _SHORTEST_HOP_S else 1.0
 
 
 def _segments(analysis: Analysis, fps: float) -> list[tuple[float, Floats]]:

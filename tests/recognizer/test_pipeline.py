@@ -19,6 +19,7 @@ from recognizer.reference import analyse
 from recognizer.released import baseline_model_path
 from recognizer.search import search
 from recognizer.timeline import AudioChunk, Pcm16, SourceEnd, SourceGap, SourceItem, SourceState, StreamState
+from recognizer.tracker import Tracker
 from tests.audio_samples import tune
 
 RATE = 16_000
@@ -104,6 +105,25 @@ def test_a_cover_is_opened_and_closed_at_its_place_and_the_unknown_stays_unknown
     states = [d["state"] for d in by_type(events, STATE_CHANGED)]
     assert states[0] == "silent" and "running" in states and states[-1] == "paused"
     assert line.ended and len({event["id"] for event in events}) == len(events)
+
+
+def test_while_a_work_is_open_and_plays_on_decisions_are_rarer(
+    embedder: Embedder, view: CatalogueView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided_s: list[float] = []
+    update = Tracker.update
+
+    def noted(self: Tracker, now: int, *rest: Any) -> Any:
+        decided_s.append(now / RATE)
+        return update(self, now, *rest)
+
+    monkeypatch.setattr(Tracker, "update", noted)
+    items = [*chunks(np.concatenate([pcm(58, 3), silence(22)]), [RATE] * 100), SourceEnd(80 * RATE, "end")]
+    events = drive(FeedLine(CLOCK, embedder.contract), items, embedder, view)
+    assert len(by_type(events, OPENED)) == 1
+    playing = [at for at in decided_s if 32 < at < 58]  # it was named before
+    quiet = [at for at in decided_s if at > 62]
+    assert set(np.diff(playing)) == {8.0} and set(np.diff(quiet)) == {4.0}
 
 
 def test_a_source_that_cannot_be_used_ends_as_what_it_is(embedder: Embedder, view: CatalogueView) -> None:

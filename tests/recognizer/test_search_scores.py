@@ -59,6 +59,14 @@ def test_similarity_is_that_of_the_best_lines_of_time() -> None:
     assert track_similarity(view_of([]), queries[0]).shape == (0,)
 
 
+def test_a_catalogue_without_times_is_searched_all_the_same() -> None:
+    song = analysis(5, 8)
+    track = Track("r", "w", None, None, None, None, None, "0" * 64, song.duration_s, 8)
+    row = TrackData(track, song.embeddings, np.zeros(8, np.float32), *quantise(song.pitch))
+    view = CatalogueView(replace(Manifest.empty(CONTRACT, "sha256:" + "0" * 64), tracks=1), [row])
+    assert np.isfinite(track_similarity(view, song)).all()
+
+
 def test_windows_in_order_are_nearer_than_the_same_out_of_order() -> None:
     song = analysis(5, 24)
     track = Track("r", "w", None, None, None, None, None, "0" * 64, song.duration_s, 24)

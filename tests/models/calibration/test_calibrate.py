@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.calibrate import keep, main
+from models.calibrate import EVERY_STEP, keep, main
 from models.calibration.collect import Catalogues, Samples, collect, drawn
 from models.calibration.fit import fit, probabilities, with_gate
 from models.calibration.programmes import Programme, read_programmes, remembered
@@ -18,7 +18,6 @@ from recognizer.catalogue import Catalogue, CatalogueWriter, Track
 from recognizer.embedder import Embedder
 from recognizer.errors import UsageError
 from recognizer.fusion import Evidence, weighed
-from recognizer.profiles import profile
 from recognizer.reference import analyse
 from recognizer.released import baseline_model_path
 from tests.audio_samples import tune, write_audio
@@ -60,7 +59,7 @@ def test_evidence_is_collected_beside_the_truth(embedder: Embedder, catalogue: P
     heard = remembered(programme, embedder)
     assert len(heard) == 24 and all(entry.music for entry in heard[2:])  # the last step waits for context
     view = Catalogue.open(catalogue).view()
-    samples = collect(programme, heard, view, embedder.contract, profile("kiosk"), group=7)
+    samples = collect(programme, heard, view, embedder.contract, EVERY_STEP, group=7)
     assert samples.true.sum() >= 5 and not samples.true.all()
     assert set(samples.group.tolist()) == {7} and samples.evidence.shape[1] == len(FEATURES)
     strength = samples.evidence[:, 0]
@@ -69,21 +68,21 @@ def test_evidence_is_collected_beside_the_truth(embedder: Embedder, catalogue: P
     assert [half.works for half in halves] == [4, 4]
     (without,) = (half for half in halves if not half.tracks_of_work("w3"))
     assert without.tracks_of_work("w5")
-    assert not collect(programme, heard, without, embedder.contract, profile("kiosk"), group=7).true.any()
+    assert not collect(programme, heard, without, embedder.contract, EVERY_STEP, group=7).true.any()
 
 
 def test_what_promises_nothing_is_not_aligned(embedder: Embedder, catalogue: Path, truth: Path) -> None:
     (programme,) = read_programmes(truth)
     heard, view = remembered(programme, embedder), Catalogue.open(catalogue).view()
-    whole = collect(programme, heard, view, embedder.contract, profile("kiosk"), group=0)
+    whole = collect(programme, heard, view, embedder.contract, EVERY_STEP, group=0)
     first = with_gate(whole, fit(whole))
     assert checked(first) == first and first.keys() - fit(whole).keys() == {"promise.bias"} | {
         f"promise.{name}" for name in PROMISE
     }
-    gated = collect(programme, heard, view, embedder.contract, profile("kiosk"), 0, first)
+    gated = collect(programme, heard, view, embedder.contract, EVERY_STEP, 0, first)
     assert gated.true.sum() >= 0.9 * whole.true.sum() and len(gated.true) < len(whole.true)
     shut = first | {"promise.bias": -30.0}
-    assert not len(collect(programme, heard, view, embedder.contract, profile("kiosk"), 0, shut).true)
+    assert not len(collect(programme, heard, view, embedder.contract, EVERY_STEP, 0, shut).true)
     assert fit(gated, first)["promise.bias"] == first["promise.bias"]
 
 
