@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from recognizer.catalogue import CatalogueView
 from recognizer.hubs import hubs
-from recognizer.shortlist import Shortlist
+from recognizer.shortlist import FEW, Shortlist
+
+# Of the references on the list of a catalogue of a hundred works, median over two hours of programmes (salience-4).
+_STRANGER_COSINE = 0.48
 
 
 class Standing(NamedTuple):
@@ -22,7 +25,8 @@ class Standing(NamedTuple):
     similarity : float
         See `recognizer.shortlist.Nearness`.
     margin : float
-        Cosine with the newest window, above the mean of the other works on the list; both less half of the usual.
+        Cosine with the newest window, above the mean of the other works on the list; both less half of the usual. Where
+        there are few others, strangers of a larger catalogue stand in for the rest.
     lead_lasting : float
         Its score of the last half minute (`Shortlist.scores`), above the best of another work.
     """
@@ -41,11 +45,12 @@ def standings(view: CatalogueView, shortlist: Shortlist, tracks: Sequence[int]) 
     found = {}
     for number in tracks:
         others = [corrected[other] for other in tracks if works[other] != works[number]]
+        others += [_STRANGER_COSINE - hubs(view).taken(number)] * (FEW - len(others))
         rival = max((score for work, score in best.items() if work != works[number]), default=0.0)
         lasting = shortlist.scores.get(view.tracks[number].reference_id, 0.0)
         found[number] = Standing(
             similarity=near[number].similarity,
-            margin=corrected[number] - sum(others) / len(others) if others else 0.0,
+            margin=corrected[number] - sum(others) / len(others),
             lead_lasting=lasting - rival,
         )
     return found

@@ -130,11 +130,12 @@ def test_what_sounds_stands_out(view: CatalogueView) -> None:
 
 def test_standing_by_its_definition(view: CatalogueView) -> None:
     shortlist = heard(view, 8, 15)
-    tracks = [8, 2, 39]
+    tracks = [8, 2, 39, *range(10, 18)]
     found = standings(view, shortlist, tracks)
     newest = {n: shortlist.nearness(view, n).newest - float(hubs(view).usual[n]) / 2 for n in tracks}
     assert list(found) == tracks
-    assert found[2].margin == pytest.approx(newest[2] - (newest[8] + newest[39]) / 2, abs=1e-5)
+    others = [newest[number] for number in tracks if number != 2]
+    assert found[2].margin == pytest.approx(newest[2] - sum(others) / len(others), abs=1e-5)
     best = max(score for reference, score in shortlist.scores.items() if reference != "r8")
     assert found[8].lead_lasting == pytest.approx(shortlist.scores["r8"] - best)
     assert found[2].lead_lasting == pytest.approx(shortlist.scores.get("r2", 0.0) - shortlist.scores["r8"])
@@ -144,8 +145,18 @@ def test_two_references_of_one_work_are_no_rivals(tmp_path: Path) -> None:
     twins = songbook(tmp_path / "twins", 2, same_work=True)
     shortlist = heard(twins, 0, 6)
     found = standings(twins, shortlist, [0, 1])
-    assert found[0].margin == found[1].margin == 0.0
-    assert found[0].lead_lasting == shortlist.scores["r0"]
+    assert found[0].margin == pytest.approx(shortlist.nearness(twins, 0).newest - 0.48, abs=1e-6)
+    assert found[0].lead_lasting == shortlist.scores["r0"] > 0
+
+
+@pytest.mark.parametrize("songs", [1, 2, 7])
+def test_in_a_small_catalogue_what_sounds_stands_out_and_a_stranger_does_not(tmp_path: Path, songs: int) -> None:
+    few = songbook(tmp_path / "few", songs)
+    right, stranger = heard(few, 0, 12, noise=0.05), heard(few, 500, 12)
+    stands = standings(few, right, right.listed(few))[0]
+    assert stands.margin > 0.3 and stands.lead_lasting > 15
+    for other in standings(few, stranger, stranger.listed(few)).values():
+        assert other.margin < 0.2 and other.lead_lasting < 8
 
 
 def test_the_newest_seconds_find_a_song_that_the_window_does_not_hold_yet(view: CatalogueView) -> None:
