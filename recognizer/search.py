@@ -191,9 +191,7 @@ def track_similarity(view: CatalogueView, query: Analysis) -> Floats:
         return total
     track, vectors = view.vector_track, np.asarray(view.vectors)
     first_rows = np.flatnonzero(np.diff(track, prepend=-1))
-    ends = np.append(first_rows[1:], len(track))
-    place = np.cumsum(np.diff(track, prepend=-1) > 0) - 1
-    last_rows, rows = (ends - 1)[place], np.arange(len(track))
+    rows, last_rows = np.arange(len(track)), np.searchsorted(track, track, side="right") - 1
     hop_s = _hop_s(view)
     for start in range(0, windows, STRETCH_WINDOWS):
         stretch = slice(start, start + STRETCH_WINDOWS)

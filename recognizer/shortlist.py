@@ -27,9 +27,8 @@ _KEPT = 4  # times the length of the list, in references whose score is remember
 _HELD = 3  # references looked at again because they aligned
 _HELD_STRENGTH = 2.0
 FEW = 8  # references that say nothing of what is usual, taken together
-_WEAKEST_COSINE = (
-    0.40  # of the weakest of 64 hits in a catalogue of a hundred works, median over two hours of programmes
-)
+# Of the weakest of 64 hits in a catalogue of a hundred works, median over two hours of programmes (salience-4).
+_WEAKEST_COSINE = 0.40
 
 
 class Nearness(NamedTuple):

@@ -52,13 +52,8 @@ def fit(samples: Samples, gated: Mapping[str, float] | None = None) -> dict[str,
         if gated and name in PROMISE:
             low[k], high[k] = gated[f"{name}.low"], gated[f"{name}.high"]
     clipped = np.clip(samples.evidence, low, high)
-    mean, spread = clipped.mean(axis=0), clipped.std(axis=0)
-    constant = spread < 1e-9
-    x = (clipped - mean) / np.where(constant, 1.0, spread)
-    x[:, constant] = 0.0
-    weights, bias = _descend(x, samples.true.astype(np.float64), np.array(list(FEATURES.values())))
-    weights = np.where(constant, 0.0, weights / np.where(constant, 1.0, spread))
-    numbers = {"bias": float(bias - weights @ mean)}
+    weights, bias = _fitted(clipped, samples.true, np.array(list(FEATURES.values())))
+    numbers = {"bias": bias}
     for k, name in enumerate(FEATURES):
         numbers[f"{name}.weight"] = float(weights[k])
         numbers[f"{name}.low"], numbers[f"{name}.high"] = float(low[k]), float(high[k])
@@ -70,15 +65,23 @@ def with_gate(samples: Samples, numbers: Mapping[str, float]) -> dict[str, float
     """A calibration fitted on samples, with the weights that `recognizer.fusion.promise` needs."""
     columns = [list(FEATURES).index(name) for name in PROMISE]
     low, high = (np.array([numbers[f"{name}.{end}"] for name in PROMISE]) for end in ("low", "high"))
-    x = np.clip(samples.evidence[:, columns], low, high)
-    mean, spread = x.mean(axis=0), x.std(axis=0)
-    spread = np.where(spread < 1e-9, 1.0, spread)
-    signs = np.array([FEATURES[name] for name in PROMISE])
-    weights, bias = _descend((x - mean) / spread, samples.true.astype(np.float64), signs)
-    weights = weights / spread
-    gate = {"promise.bias": float(bias - weights @ mean)}
+    clipped = np.clip(samples.evidence[:, columns], low, high)
+    weights, bias = _fitted(clipped, samples.true, np.array([FEATURES[name] for name in PROMISE]))
+    gate = {"promise.bias": bias}
     gate |= {f"promise.{name}": float(weight) for name, weight in zip(PROMISE, weights, strict=True)}
     return dict(numbers) | {name: round(value, _DIGITS) for name, value in gate.items()}
+
+
+def _fitted(x: Doubles, true: Bools, signs: npt.NDArray[np.int64]) -> tuple[Doubles, float]:
+    """Weights and bias for ``x`` as it is, fitted on it standardised; what never varies has no weight."""
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    constant = spread < 1e-9
+    spread = np.where(constant, 1.0, spread)
+    standardised = (x - mean) / spread
+    standardised[:, constant] = 0.0
+    weights, bias = _descend(standardised, true.astype(np.float64), signs)
+    weights = np.where(constant, 0.0, weights / spread)
+    return weights, float(bias - weights @ mean)
 
 
 def _descend(x: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> tuple[Doubles, float]:
