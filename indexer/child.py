@@ -123,13 +123,14 @@ def send_analysis(line: Line, embedder: Embedder, path: Path, sha256: str, job: 
     how, seed = Alteration.from_json(job["alteration"]), int(sha256[:15], 16)
     blocks = altered(reporting(line, path, embedder), embedder.contract.sample_rate_hz, how, seed)
     result = analyse(blocks, embedder, hop_steps=job["hop_steps"])
-    arrays = (result.embeddings, result.starts_s, result.pitch)
+    arrays = (result.embeddings, result.starts_s, result.pitch, result.pieces)
     header = {
         "kind": "done",
         "sha256": sha256,
         "duration_s": result.duration_s,
         "windows": len(result.embeddings),
         "frames": len(result.pitch),
+        "pieces": len(result.pieces),
         "tags": asdict(read_tags(path)),
     }
     line.send(header, b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays))

@@ -133,7 +133,8 @@ def _take(writer: CatalogueWriter, outcome: Outcome, summary: Summary) -> Step:
         return Step(outcome, None)
     track = track_of(outcome, outcome.job.about)
     try:
-        writer.add(track, outcome.analysis.embeddings, outcome.analysis.starts_s, outcome.analysis.pitch)
+        heard = outcome.analysis
+        writer.add(track, heard.embeddings, heard.starts_s, heard.pitch, heard.pieces)
     except ValueError as error:
         refused = Refused(outcome.job, str(error))
         summary.refused.append((outcome.job.path, refused.reason))

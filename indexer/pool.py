@@ -264,11 +264,13 @@ class _Child:
 
 def _analysed(job: Job, message: dict[str, Any], payload: bytes, contract: ModelContract) -> Analysed:
     """Check and unpack a child's result; raises `BadFrame`, `KeyError`, `TypeError` or `ValueError`."""
-    windows, frames = int(message["windows"]), int(message["frames"])
-    shapes = ((windows, contract.dimension), (windows,), (frames, contract.pitch_bins))
+    windows, frames, pieces = (int(message[name]) for name in ("windows", "frames", "pieces"))
+    shapes = (
+        (windows, contract.dimension), (windows,), (frames, contract.pitch_bins), (pieces, contract.dimension)
+    )  # fmt: skip
     sizes = [math.prod(shape) for shape in shapes]
     duration_s = float(message["duration_s"])
-    if min(windows, frames) < 1 or 4 * sum(sizes) != len(payload) or not is_sha256(message["sha256"]):
+    if min(windows, frames) < 1 or pieces < 0 or 4 * sum(sizes) != len(payload) or not is_sha256(message["sha256"]):
         raise BadFrame("a result whose sizes do not fit")
     numbers = np.frombuffer(payload, "<f4")
     if not np.isfinite(numbers).all() or not 0 < duration_s < math.inf:
@@ -276,4 +278,4 @@ def _analysed(job: Job, message: dict[str, Any], payload: bytes, contract: Model
     parts = np.split(numbers, np.cumsum(sizes)[:-1])
     arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
     tags = Tags(**{name: clean_text(value) for name, value in message["tags"].items() if value is not None})
-    return Analysed(job, message["sha256"], tags, Analysis(arrays[0], arrays[1], arrays[2], duration_s))
+    return Analysed(job, message["sha256"], tags, Analysis(arrays[0], arrays[1], arrays[2], duration_s, arrays[3]))

@@ -20,7 +20,7 @@ from recognizer.catalogue.manifest import FILE_NAMES, MAX_FILE_BYTES, MAX_MANIFE
 from recognizer.catalogue.segment import decode, verified
 from recognizer.errors import CatalogueCorrupt, UsageError
 
-_MAX_MEMBERS = 1 + len(FILE_NAMES) * MAX_SEGMENTS
+_MAX_MEMBERS = 1 + (len(FILE_NAMES) + 1) * MAX_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ recordings among long ones better and loses everywhere else.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,8 +24,11 @@ import numpy.typing as npt
 from recognizer.catalogue import CatalogueView
 from recognizer.step import Floats
 
+Ints = npt.NDArray[np.integer[Any]]
+Vectors = npt.NDArray[np.floating[Any]]
+
 _COHORT_WINDOWS = 512
-_BLOCK_WINDOWS = 32  # of the cohort compared at once: bounds memory on large catalogues
+_BLOCK_WINDOWS = 8_192  # compared with the cohort at once: bounds memory on large catalogues
 _LEAST_COHORT = 20  # fewer windows of other works say nothing about what is usual
 _NEAREST = 0.05  # of the cohort: those that a reference is near to
 _SHARE = 0.5
@@ -35,14 +39,24 @@ _GROUPS_PER_ROOT, _MOST_GROUPS = 0.75, 1024
 _SEARCHED_SHARE = 5
 _GROUPING_ROUNDS, _SAMPLE_PER_GROUP = 5, 50
 
-_of_view: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
+_of_windows: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
+_of_pieces: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
 
 
 class Hubs:
-    """What is usual for each reference of a view, and the search that allows for it.
+    """What is usual for each reference of a catalogue, and the search that allows for it.
 
     Building it compares a few hundred windows with all others: two seconds for a million windows and a core. Its
     index is built when it is first searched, or by `warm`.
+
+    Parameters
+    ----------
+    vectors : float32 or float16 array, shape (windows, dimension)
+        Unit norm.
+    track : int array, shape (windows,)
+        Track number of each, ascending.
+    works : sequence of str
+        Of each track.
 
     Attributes
     ----------
@@ -51,10 +65,10 @@ class Hubs:
         when the catalogue holds too little to tell.
     """
 
-    def __init__(self, view: CatalogueView) -> None:
-        self._vectors, self._track = view.vectors, view.vector_track
-        self._width = view.vectors.shape[1]
-        self.usual = _usual(view)
+    def __init__(self, vectors: Vectors, track: Ints, works: Sequence[str]) -> None:
+        self._vectors, self._track = vectors, track
+        self._width = vectors.shape[1]
+        self.usual = _usual(vectors, track, works)
 
     def corrected(self, similarity: Floats) -> Floats:
         """Best cosines with the tracks, shape (..., tracks), less what each usually gets; in tenths of cosine."""
@@ -97,7 +111,7 @@ class CorrectedIndex:
         Track of each window.
     """
 
-    def __init__(self, vectors: Floats, usual: Floats, track: npt.NDArray[np.integer[Any]]) -> None:
+    def __init__(self, vectors: Vectors, usual: Floats, track: Ints) -> None:
         self._width = vectors.shape[1]
         padded = self._width + 1 + -(self._width + 1) % _LANES
         # Half precision halves the memory that every search reads; its error is far below any difference that matters.
@@ -145,27 +159,52 @@ class CorrectedIndex:
 
 
 def hubs(view: CatalogueView) -> Hubs:
-    """The hub correction of a view, computed once."""
-    found = _of_view.get(view)
+    """The hub correction of a view's windows, computed once."""
+    found = _of_windows.get(view)
     if found is None:
-        found = _of_view[view] = Hubs(view)
+        works = [track.work_id for track in view.tracks]
+        found = _of_windows[view] = Hubs(view.vectors, view.vector_track, works)
     return found
 
 
-def _usual(view: CatalogueView) -> Floats:
+def piece_hubs(view: CatalogueView) -> Hubs:
+    """The same of its pieces."""
+    found = _of_pieces.get(view)
+    if found is None:
+        works = [track.work_id for track in view.tracks]
+        found = _of_pieces[view] = Hubs(view.pieces, view.piece_track, works)
+    return found
+
+
+def warm(view: CatalogueView) -> None:
+    """Prepare everything that is searched for a feed."""
+    hubs(view).warm()
+    if len(view.pieces):
+        piece_hubs(view).warm()
+
+
+def _blocks(first_rows: Ints, rows: int) -> list[Ints]:
+    """Numbers of tracks in a row that have about `_BLOCK_WINDOWS` rows together, or one track each."""
+    cuts = np.searchsorted(first_rows, np.arange(_BLOCK_WINDOWS, rows, _BLOCK_WINDOWS))
+    return [part for part in np.split(np.arange(len(first_rows)), np.unique(cuts)) if len(part)]
+
+
+def _usual(vectors: Vectors, track: Ints, works: Sequence[str]) -> Floats:
     """Per track, what the nearest twentieth of the windows of other works reach."""
-    vectors, tracks = view.vectors, len(view.tracks)
-    numbers = {work: number for number, work in enumerate(dict.fromkeys(track.work_id for track in view.tracks))}
-    work = np.array([numbers[track.work_id] for track in view.tracks], dtype=np.int64)
+    tracks = len(works)
+    known = {work: number for number, work in enumerate(dict.fromkeys(works))}
+    work = np.array([known[name] for name in works], dtype=np.int64)
     rows = np.unique(np.linspace(0, len(vectors) - 1, min(_COHORT_WINDOWS, len(vectors)), dtype=np.int64))
-    windowed = np.unique(view.vector_track)  # a track may be too short for a window
-    first_rows = np.searchsorted(view.vector_track, windowed)
+    cohort = vectors[rows].astype(np.float32)
+    windowed = np.unique(track)  # a track may be too short for a window
+    first_rows = np.searchsorted(track, windowed)
     found = np.empty((len(rows), len(windowed)), dtype=np.float32)
-    for first in range(0, len(rows), _BLOCK_WINDOWS):
-        block = rows[first : first + _BLOCK_WINDOWS]
-        best = np.maximum.reduceat(vectors[block] @ vectors.T, first_rows, axis=1)
-        other = work[view.vector_track[block]][:, None] != work[windowed]
-        found[first : first + _BLOCK_WINDOWS] = np.where(other, best, -np.inf)
+    for numbers in _blocks(first_rows, len(vectors)):
+        end = first_rows[numbers[-1] + 1] if numbers[-1] + 1 < len(first_rows) else len(vectors)
+        part = vectors[first_rows[numbers[0]] : end].astype(np.float32, copy=False)
+        best = np.maximum.reduceat(cohort @ part.T, first_rows[numbers] - first_rows[numbers[0]], axis=1)
+        other = work[track[rows]][:, None] != work[windowed[numbers]]
+        found[:, numbers] = np.where(other, best, -np.inf)
     usual = np.zeros(tracks, np.float32)
     nearest = max(1, round(_NEAREST * len(rows)))
     # One rule for all, or none; and what is taken must be another work's window.

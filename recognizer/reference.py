@@ -7,7 +7,7 @@ broadcast give equal vectors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -43,12 +43,16 @@ class Analysis:
     pitch : float32 array, shape (frames, pitch_bins)
         At ``contract.pitch_fps``.
     duration_s : float
+    pieces : float32 array, shape (pieces, dimension)
+        Of pieces as long as the model's ``recent_steps``, one for each step from the first that is whole; none where
+        the model has no such output.
     """
 
     embeddings: Floats
     starts_s: Floats
     pitch: Floats
     duration_s: float
+    pieces: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
 
 class PastFeatures:
@@ -83,8 +87,9 @@ class Analyser:
         self._hop = hop_steps or embedder.contract.index_hop_steps
         self._past = PastFeatures(embedder.contract)
         self._steps = 0
-        self._last: Floats | None = None
+        self._last: StepOutput | None = None
         self._kept: list[Floats] = []
+        self._pieces: list[Floats] = []
         self._starts_s: list[float] = []
         self._pitch: list[Floats] = []
 
@@ -93,10 +98,12 @@ class Analyser:
         output = self._embedder.run([StepInput(step.start_sample, step.pcm, self._past.frames)])[0]
         self._past.push(output.features)
         self._pitch.append(output.pitch)
-        self._last = output.embedding
+        self._last = output
         missing = self._contract.window_steps - 1 - self._steps
         if missing <= 0 and -missing % self._hop == 0:
             self._keep(output.embedding)
+        if output.recent is not None and self._steps + 1 >= self._contract.recent_steps:
+            self._pieces.append(output.recent)
         self._steps += 1
 
     def _keep(self, embedding: Floats) -> None:
@@ -110,12 +117,15 @@ class Analyser:
             raise DecodeError("the recording holds no audio; expected at least a fraction of a second")
         if not self._kept:  # shorter than a window
             self._steps -= 1
-            self._keep(self._last)
+            self._keep(self._last.embedding)
+        if not self._pieces and self._last.recent is not None:
+            self._pieces.append(self._last.recent)
         return Analysis(
             embeddings=np.stack(self._kept),
             starts_s=np.array(self._starts_s, dtype=np.float32),
             pitch=np.concatenate(self._pitch),
             duration_s=samples / self._contract.sample_rate_hz,
+            pieces=np.stack(self._pieces) if self._pieces else np.zeros((0, self._contract.dimension), np.float32),
         )
 
 

@@ -3,9 +3,9 @@
 Per step, the windows that stand out most (`recognizer.hubs`) add to their reference's scores, and older scores fade:
 the *fresh* ones within a few windows, so that a song is found soon after it began, the *lasting* ones within half a
 minute, so that one bad window does not lose it. Where the model can say what the newest seconds alone sound like, that
-is searched too and counts as fresh: a window of twenty seconds still holds what was on before. How the references on
-the resulting list stand among each other (`recognizer.standing`) says which of them get a second opinion, so that a
-decision costs the same however many works the catalogue holds.
+is searched among the references' pieces of that length and counts as fresh: a window of twenty seconds still holds what
+was on before. How the references on the resulting list stand among each other (`recognizer.standing`) says which of
+them get a second opinion, so that a decision costs the same however many works the catalogue holds.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
-from recognizer.hubs import hubs
+from recognizer.hubs import Hubs, hubs, piece_hubs
 from recognizer.matcher import Candidate, MatcherSettings
 from recognizer.step import Floats
 
 _SIMILARITY_STEPS = 2  # more of them still hold what was played before
+_LINE_PIECES = 2  # one after the other, here and there: tells more than each by itself, and is two seconds late
 _KEPT = 4  # times the length of the list, in references whose score is remembered
 _HELD = 3  # references looked at again because they aligned
 _HELD_STRENGTH = 2.0
@@ -37,7 +38,8 @@ class Nearness(NamedTuple):
     Attributes
     ----------
     newest : float
-        Best cosine of the newest window with the reference's.
+        Best cosine of the newest window with the reference's, less half of what is usual for it; or that of the newest
+        pieces, when it is more.
     similarity : float
         Mean of the best cosines of the last two windows, less what is usual for the reference.
     """
@@ -64,6 +66,7 @@ class Shortlist:
         self.scores: dict[str, float] = {}
         self.fresh: dict[str, float] = {}
         self._windows: Floats = np.zeros((0, 0), dtype=np.float32)
+        self._pieces: Floats = np.zeros((0, 0), dtype=np.float32)
         self._held: list[str] = []
 
     def update(self, view: CatalogueView, embedding: Floats, recent: Floats | None = None) -> None:
@@ -77,13 +80,12 @@ class Shortlist:
             Of its newest seconds alone.
         """
         self._windows = _appended(self._windows, embedding, _SIMILARITY_STEPS)
-        queries = [embedding]
+        nearest = [_above_the_weakest(view, hubs(view), view.vector_track, embedding, self._settings.hits)]
         if recent is not None:
-            queries.append(recent)
-        nearest = [
-            _above_the_weakest(view, scores, rows)
-            for scores, rows in zip(*hubs(view).search(np.stack(queries), self._settings.hits), strict=True)
-        ]
+            self._pieces = _appended(self._pieces, recent, _LINE_PIECES)
+            # A catalogue of an earlier version has no pieces; windows are comparable, though less near.
+            table, track = (piece_hubs(view), view.piece_track) if len(view.pieces) else (hubs(view), view.vector_track)
+            nearest.append(_above_the_weakest(view, table, track, recent, self._settings.hits))
         self._fade(nearest[0], nearest)
 
     def pause(self) -> None:
@@ -124,7 +126,19 @@ class Shortlist:
         if first == end or self._windows.shape[1] != stored.shape[1]:
             return Nearness()
         best = (self._windows @ stored.T).max(axis=1)
-        return Nearness(float(best[-1]), float(best.mean()) - float(hubs(view).usual[track]))
+        newest = max(float(best[-1]) - hubs(view).taken(track), self._piece_nearness(view, track))
+        return Nearness(newest, float(best.mean()) - float(hubs(view).usual[track]))
+
+    def _piece_nearness(self, view: CatalogueView, track: int) -> float:
+        """Best mean cosine of the newest pieces with some of the reference that follow each other as they do."""
+        first, end = np.searchsorted(view.piece_track, [track, track + 1]).tolist()
+        if first == end or self._pieces.shape[1] != view.pieces.shape[1]:
+            return -1.0
+        cosines = self._pieces @ view.pieces[first:end].astype(np.float32).T
+        line = np.zeros(end - first, dtype=np.float32)
+        for ago, row in enumerate(cosines[::-1]):
+            line += row[np.maximum(np.arange(end - first) - ago, 0)]
+        return float(line.max()) / len(cosines) - piece_hubs(view).taken(track)
 
     def save(self) -> dict[str, Any]:
         """The state as a JSON object."""
@@ -132,6 +146,7 @@ class Shortlist:
             "scores": self.scores,
             "fresh": self.fresh,
             "windows": _packed(self._windows),
+            "pieces": _packed(self._pieces),
             "held": self._held,
         }
 
@@ -139,7 +154,7 @@ class Shortlist:
         """Inverse of `save`."""
         self.scores = {str(key): float(value) for key, value in state["scores"].items()}
         self.fresh = {str(key): float(value) for key, value in state["fresh"].items()}
-        self._windows = _unpacked(state["windows"])
+        self._windows, self._pieces = _unpacked(state["windows"]), _unpacked(state["pieces"])
         self._held = [str(key) for key in state["held"]]
 
 
@@ -148,20 +163,22 @@ def _ordered(scores: Mapping[str, float]) -> list[str]:
     return [key for key, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _above_the_weakest(view: CatalogueView, scores: Floats, rows: npt.NDArray[np.int64]) -> dict[str, float]:
+def _above_the_weakest(
+    view: CatalogueView, table: Hubs, track: npt.NDArray[np.int32], embedding: Floats, hits: int
+) -> dict[str, float]:
     """Best hit of each reference, by id, above the weakest: being near what everything is near to says nothing.
 
     Of few references the weakest may be what sounds; a stranger of a larger catalogue stands in for it.
     """
+    scores, rows = table.search(embedding[None], hits)
     nearest: dict[int, float] = {}
-    for score, number in zip(scores.tolist(), view.vector_track[rows].tolist(), strict=True):
+    for score, number in zip(scores[0].tolist(), track[rows[0]].tolist(), strict=True):
         nearest[number] = max(nearest.get(number, score), score)
     if len(nearest) >= FEW:
         floor = min(nearest.values())
         return {view.tracks[number].reference_id: score - floor for number, score in nearest.items()}
-    corrected = hubs(view)
     return {
-        view.tracks[number].reference_id: max(0.0, score - corrected.score(_WEAKEST_COSINE, number))
+        view.tracks[number].reference_id: max(0.0, score - table.score(_WEAKEST_COSINE, number))
         for number, score in nearest.items()
     }
 

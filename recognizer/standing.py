@@ -13,8 +13,8 @@ from recognizer.catalogue import CatalogueView
 from recognizer.hubs import hubs
 from recognizer.shortlist import FEW, Shortlist
 
-# Of the references on the list of a catalogue of a hundred works, median over two hours of programmes (salience-4).
-_STRANGER_COSINE = 0.48
+# Nearness of the references on the list of a catalogue of a hundred works, median over programmes (salience-4).
+_STRANGER_COSINE = 0.54
 
 
 class Standing(NamedTuple):
@@ -25,8 +25,8 @@ class Standing(NamedTuple):
     similarity : float
         See `recognizer.shortlist.Nearness`.
     margin : float
-        Cosine with the newest window, above the mean of the other works on the list; both less half of the usual. Where
-        there are few others, strangers of a larger catalogue stand in for the rest.
+        Nearness of what is newest (`recognizer.shortlist.Nearness`), above the mean of the other works on the list.
+        Where there are few others, strangers of a larger catalogue stand in for the rest.
     lead_lasting : float
         Its score of the last half minute (`Shortlist.scores`), above the best of another work.
     """
@@ -40,17 +40,17 @@ def standings(view: CatalogueView, shortlist: Shortlist, tracks: Sequence[int]) 
     """How each of some tracks stands among all of them, by number."""
     near = {number: shortlist.nearness(view, number) for number in tracks}
     works = {number: view.tracks[number].work_id for number in tracks}
-    corrected = {number: near[number].newest - hubs(view).taken(number) for number in tracks}
+    newest = {number: near[number].newest for number in tracks}
     best = _best_of_works(view, shortlist.scores)
     found = {}
     for number in tracks:
-        others = [corrected[other] for other in tracks if works[other] != works[number]]
+        others = [newest[other] for other in tracks if works[other] != works[number]]
         others += [_STRANGER_COSINE - hubs(view).taken(number)] * (FEW - len(others))
         rival = max((score for work, score in best.items() if work != works[number]), default=0.0)
         lasting = shortlist.scores.get(view.tracks[number].reference_id, 0.0)
         found[number] = Standing(
             similarity=near[number].similarity,
-            margin=corrected[number] - sum(others) / len(others),
+            margin=newest[number] - sum(others) / len(others),
             lead_lasting=lasting - rival,
         )
     return found

@@ -21,7 +21,7 @@ from recognizer.catalogue import CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.errors import CatalogueCorrupt, CatalogueError
 from recognizer.events import CATALOGUE_CHANGED, SCHEMA, Event, stable_id, utc
-from recognizer.hubs import hubs
+from recognizer.hubs import warm
 from recognizer.wire import Keys
 from worker.bus import Bus
 
@@ -106,7 +106,7 @@ class CatalogueReplica:
 
         view = CatalogueView.from_files(manifest, fetch)
         view.require_model(self._model_id, self._model_name)
-        hubs(view).warm()  # here, where nothing waits, rather than at the first search of a feed
+        warm(view)  # here, where nothing waits, rather than at the first search of a feed
         self._forget_all_but(read)
         return view
 

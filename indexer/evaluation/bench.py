@@ -122,7 +122,8 @@ def _row(number: int, recording: Recording, heard: Heard, contract: ModelContrac
         reference_id=f"{number:07}", work_id=recording.work_id, title=None, artist=None, isrc=None, iswc=None,
         path=None, sha256=heard.contents[recording.path], duration_s=analysis.duration_s, windows=len(vectors),
     )  # fmt: skip
-    return TrackData(track, vectors, analysis.starts_s[::hop], *quantise(analysis.pitch))
+    pieces = analysis.pieces.astype(np.float16)
+    return TrackData(track, vectors, analysis.starts_s[::hop], *quantise(analysis.pitch), pieces)
 
 
 def random_system(bench: Bench, seed: int) -> System:

@@ -13,7 +13,7 @@ import numpy as np
 from recognizer.contract import ModelContract
 from recognizer.reference import Analysis
 
-_ARRAYS = ("embeddings", "starts_s", "pitch")
+_ARRAYS = ("embeddings", "starts_s", "pitch", "pieces")
 _MAX_FILE_BYTES = 512 * 1024 * 1024
 
 
@@ -52,13 +52,14 @@ class AnalysisCache:
             os.utime(path)  # the least recently used goes first
         except Exception:  # a damaged archive fails in many ways; all mean that it is computed again
             return None
-        embeddings, starts_s, pitch = arrays
+        embeddings, starts_s, pitch, pieces = arrays
         windows, frames = len(embeddings), len(pitch)
-        shapes = ((windows, self._contract.dimension), (windows,), (frames, self._contract.pitch_bins))
+        width = self._contract.dimension
+        shapes = ((windows, width), (windows,), (frames, self._contract.pitch_bins), (len(pieces), width))
         fits = tuple(array.shape for array in arrays) == shapes and min(windows, frames) and duration_s > 0
         if not fits or not all(np.isfinite(array).all() for array in arrays):
             return None
-        return Analysis(embeddings, starts_s, pitch, duration_s)
+        return Analysis(embeddings, starts_s, pitch, duration_s, pieces)
 
     def put(self, sha256: str, analysis: Analysis) -> None:
         """Keep an analysis; either all of it is there afterwards or nothing."""
@@ -67,7 +68,7 @@ class AnalysisCache:
             with os.fdopen(descriptor, "wb") as file:
                 np.savez(
                     file, embeddings=analysis.embeddings, starts_s=analysis.starts_s, pitch=analysis.pitch,
-                    duration_s=np.float64(analysis.duration_s),
+                    pieces=analysis.pieces, duration_s=np.float64(analysis.duration_s),
                 )  # fmt: skip
             os.replace(temporary, self._path(sha256))
         except BaseException:

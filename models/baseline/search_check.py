@@ -47,7 +47,7 @@ class Pool:
                 sha256 = hashlib.sha256(path.encode()).hexdigest()
                 unknown = (None,) * 5
                 track = Track(path, recording.work_id, *unknown, sha256, a.duration_s, len(a.embeddings))
-                writer.add(track, a.embeddings, a.starts_s, a.pitch)
+                writer.add(track, a.embeddings, a.starts_s, a.pitch, a.pieces)
             writer.commit()
 
     def view(self) -> CatalogueView:

@@ -66,7 +66,8 @@ def part_of(view: CatalogueView, tracks: Sequence[int]) -> CatalogueView:
     for number in tracks:
         mine = view.vector_track == number
         pitch, scale = quantise(view.pitch(number))
-        rows.append(TrackData(view.tracks[number], view.vectors[mine], view.vector_start_s[mine], pitch, scale))
+        pieces = view.pieces[view.piece_track == number]
+        rows.append(TrackData(view.tracks[number], view.vectors[mine], view.vector_start_s[mine], pitch, scale, pieces))
     works = len({row.track.work_id for row in rows})
     windows = sum(row.track.windows for row in rows)
     return CatalogueView(replace(view.manifest, tracks=len(rows), works=works, windows=windows, segments=()), rows)

@@ -4,7 +4,7 @@
 
     DIR/manifest.json            the current generation: model, totals, segments with their removed rows
         manifest.previous.json   the one before, whose files are kept for readers that are still opening it
-        files/<sha256>           immutable: vectors.npy, starts.npy, pitch.npy, tracks.jsonl of each segment
+        files/<sha256>           immutable: the tables of each segment (`recognizer.catalogue.segment`)
         lock                     held by the one writer
 
 Every file is named by the SHA-256 of its content and checked against it before it is parsed. A generation

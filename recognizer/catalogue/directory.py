@@ -163,7 +163,7 @@ def exists(directory: Path) -> bool:
 
 def _tracks(at: Catalogue) -> list[Track]:
     return [
-        row[0]
+        row.track
         for entry in at.manifest.segments
         for number, row in enumerate(track_lines(entry, at.read))
         if number not in entry.removed

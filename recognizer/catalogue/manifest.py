@@ -13,13 +13,15 @@ from recognizer.contract import ModelContract
 from recognizer.errors import CatalogueCorrupt, ModelMismatch
 
 FORMAT = "recognizer-catalogue"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)  # catalogues of version 1 hold no pieces
 MAX_MANIFEST_BYTES = 32 * 1024 * 1024
 MAX_FILE_BYTES = 512 * 1024 * 1024  # what one Redis value holds
 MAX_SEGMENTS = 100_000
 MAX_DIMENSION = 8_192
 MAX_ROWS = 1 << 40
 FILE_NAMES = ("vectors", "starts", "pitch", "tracks")
+PIECES = "pieces"  # a file that only segments with pieces have
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,13 @@ class SegmentEntry:
     Attributes
     ----------
     files : dict
-        ``vectors``, ``starts``, ``pitch`` and ``tracks``.
+        ``vectors``, ``starts``, ``pitch`` and ``tracks``; ``pieces`` where there are any.
     tracks, windows, frames : int
         Rows of each table, removed ones included.
     removed : tuple of int
         Positions of removed tracks within the segment, ascending.
+    pieces : int
+        Rows of that table.
     """
 
     files: dict[str, FileEntry]
@@ -49,6 +53,7 @@ class SegmentEntry:
     windows: int
     frames: int
     removed: tuple[int, ...] = ()
+    pieces: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,7 @@ class Manifest:
                     "windows": s.windows,
                     "frames": s.frames,
                     "removed": list(s.removed),
+                    **({PIECES: s.pieces} if s.pieces else {}),
                 }
                 for s in self.segments
             ],
@@ -219,7 +225,7 @@ def _load(data: bytes) -> dict[str, Any]:
         raise CatalogueCorrupt(f"the manifest is not JSON ({error!s:.80}); {_RESTORE}") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise CatalogueCorrupt(f"the manifest is not one of a {FORMAT}; check the path of the catalogue")
-    if body.get("version") != VERSION:
+    if body.get("version") not in _READABLE:
         raise CatalogueCorrupt(
             f"the catalogue has format version {body.get('version')!r:.20}, this program reads {VERSION}; "
             "use the program that wrote it, or build the catalogue again"
@@ -237,25 +243,28 @@ def _load(data: bytes) -> dict[str, Any]:
 def _segment(raw: Any, dimension: int, pitch_bins: int) -> SegmentEntry:
     rows = _count(1, MAX_ROWS)
     files = raw.get("files") if isinstance(raw, dict) else None
-    if not isinstance(files, dict) or set(files) != set(FILE_NAMES):
-        raise CatalogueCorrupt(f"a segment of the manifest does not name its {len(FILE_NAMES)} files; {_RESTORE}")
-    if not all(rows(raw.get(name)) for name in ("tracks", "windows", "frames")):
+    names = {*FILE_NAMES, PIECES} if isinstance(raw, dict) and PIECES in raw else set(FILE_NAMES)
+    if not isinstance(files, dict) or set(files) != names:
+        raise CatalogueCorrupt(f"a segment of the manifest does not name its {len(names)} files; {_RESTORE}")
+    if not all(rows(raw.get(name)) for name in ("tracks", "windows", "frames", *names - set(FILE_NAMES))):
         raise CatalogueCorrupt(f"a segment of the manifest has impossible sizes; {_RESTORE}")
     removed = raw.get("removed")
     position = _count(0, raw["tracks"] - 1)
     if not isinstance(removed, list) or not all(map(position, removed)) or removed != sorted(set(removed)):
         raise CatalogueCorrupt(f"a segment of the manifest has an impossible list of removed tracks; {_RESTORE}")
-    entries = {name: _file(files[name]) for name in FILE_NAMES}
+    entries = {name: _file(files[name]) for name in files}
     least = {
         "vectors": 4 * raw["windows"] * dimension,
         "starts": 4 * raw["windows"],
         "pitch": raw["frames"] * pitch_bins,
+        **({PIECES: 2 * raw[PIECES] * dimension} if PIECES in raw else {}),
     }
     for name, size_bytes in least.items():
         # The arrays are preceded by a header of at most a few hundred bytes.
         if not size_bytes < entries[name].size_bytes <= size_bytes + 4096:
             raise CatalogueCorrupt(f"the size of a segment's {name} does not fit its rows; {_RESTORE}")
-    return SegmentEntry(entries, raw["tracks"], raw["windows"], raw["frames"], tuple(removed))
+    pieces = raw.get(PIECES, 0)
+    return SegmentEntry(entries, raw["tracks"], raw["windows"], raw["frames"], tuple(removed), pieces)
 
 
 def _file(raw: Any) -> FileEntry:

@@ -1,11 +1,12 @@
-"""A segment's four tables: to bytes, and back after every check.
+"""A segment's tables: to bytes, and back after every check.
 
 ::
 
-    tracks.jsonl   one line a track: the fields of `Track`, its pitch frames and their scale
+    tracks.jsonl   one line a track: the fields of `Track`, its pitch frames, their scale, and its pieces
     vectors.npy    float32 (windows, dimension)   rows of track 0, of track 1, …
     starts.npy     float32 (windows,)             start of each window in its recording, seconds
     pitch.npy      uint8 (frames, pitch_bins)     times scale / 255 gives the pitch sequence
+    pieces.npy     float16 (pieces, dimension)    of each step its newest seconds alone; where the model has that
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ import io
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.catalogue.manifest import FileEntry, Manifest, SegmentEntry
+from recognizer.catalogue.manifest import PIECES, FileEntry, Manifest, SegmentEntry
 from recognizer.catalogue.track import MAX_LINE_BYTES, Track, dump_line, track_from_json
 from recognizer.errors import CatalogueCorrupt
 
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 Bytes = npt.NDArray[np.uint8]
 Read = Callable[[str], bytes]
 _LONGEST_SQUARED = 1.02  # of a unit vector, with room for rounding
@@ -43,6 +45,8 @@ class TrackData:
     pitch : uint8 array, shape (frames, pitch_bins)
     pitch_scale : float
         Value of the byte 255.
+    pieces : float16 array, shape (pieces, dimension)
+        Embeddings of pieces shorter than a window, one for each step; none where the model makes none.
     """
 
     track: Track
@@ -50,6 +54,17 @@ class TrackData:
     starts_s: Floats
     pitch: Bytes
     pitch_scale: float
+    pieces: Halves = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float16))
+
+
+@dataclass(frozen=True, slots=True)
+class TrackLine:
+    """A line of the table of tracks, and how many rows of the others belong to it."""
+
+    track: Track
+    frames: int
+    pitch_scale: float
+    pieces: int
 
 
 def quantise(pitch: Floats) -> tuple[Bytes, float]:
@@ -62,19 +77,31 @@ def quantise(pitch: Floats) -> tuple[Bytes, float]:
 
 def encode(rows: Sequence[TrackData]) -> tuple[SegmentEntry, dict[str, bytes]]:
     """A segment of one or more tracks: its manifest entry, and its files by SHA-256."""
-    lines = [{**row.track.to_json(), "frames": len(row.pitch), "pitch_scale": row.pitch_scale} for row in rows]
+    lines = [
+        {
+            **row.track.to_json(),
+            "frames": len(row.pitch),
+            "pitch_scale": row.pitch_scale,
+            **({PIECES: len(row.pieces)} if len(row.pieces) else {}),
+        }
+        for row in rows
+    ]
     contents = {
         "vectors": _npy(np.concatenate([row.vectors for row in rows]), "<f4"),
         "starts": _npy(np.concatenate([row.starts_s for row in rows]), "<f4"),
         "pitch": _npy(np.concatenate([row.pitch for row in rows]), "|u1"),
         "tracks": b"".join(map(dump_line, lines)),
     }
+    pieces = [row.pieces for row in rows if len(row.pieces)]
+    if pieces:
+        contents[PIECES] = _npy(np.concatenate(pieces), "<f2")
     files = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()}
     entry = SegmentEntry(
         files=files,
         tracks=len(rows),
         windows=sum(len(row.vectors) for row in rows),
         frames=sum(len(row.pitch) for row in rows),
+        pieces=sum(map(len, pieces)),
     )
     return entry, {files[name].sha256: data for name, data in contents.items()}
 
@@ -91,27 +118,33 @@ def decode(manifest: Manifest, entry: SegmentEntry, read: Read) -> list[TrackDat
     vectors = _array(entry, "vectors", read, "<f4", (entry.windows, manifest.dimension))
     starts_s = _array(entry, "starts", read, "<f4", (entry.windows,))
     pitch = _array(entry, "pitch", read, "|u1", (entry.frames, manifest.pitch_bins))
-    if not np.isfinite(vectors).all() or not np.isfinite(starts_s).all():
+    shape = (entry.pieces, manifest.dimension)
+    pieces = _array(entry, PIECES, read, "<f2", shape) if entry.pieces else np.zeros(shape, dtype=np.float16)
+    if not all(np.isfinite(numbers).all() for numbers in (vectors, starts_s, pieces)):
         raise CatalogueCorrupt("a segment of the catalogue holds numbers that are not finite; build it again")
-    if too_long(vectors):
+    if too_long(vectors) or too_long(pieces):
         raise CatalogueCorrupt("a segment of the catalogue holds vectors longer than 1; build it again")
-    rows, window, frame = [], 0, 0
+    rows, window, frame, piece = [], 0, 0, 0
     removed = set(entry.removed)
-    for number, (track, frames, scale) in enumerate(lines):
-        windows, frames_end = slice(window, window + track.windows), frame + frames
+    for number, line in enumerate(lines):
+        windows, frames = slice(window, window + line.track.windows), slice(frame, frame + line.frames)
+        own = slice(piece, piece + line.pieces)
         if number not in removed:
-            rows.append(TrackData(track, vectors[windows], starts_s[windows], pitch[frame:frames_end], scale))
-        window, frame = windows.stop, frames_end
+            rows.append(
+                TrackData(line.track, vectors[windows], starts_s[windows], pitch[frames], line.pitch_scale, pieces[own])
+            )
+        window, frame, piece = windows.stop, frames.stop, own.stop
     return rows
 
 
-def too_long(vectors: Floats) -> bool:
+def too_long(vectors: Floats | Halves) -> bool:
     """Whether a vector exceeds unit norm: its products are no cosines, and it would be near to everything."""
-    return bool(len(vectors)) and float(np.einsum("ij,ij->i", vectors, vectors).max()) > _LONGEST_SQUARED
+    squared = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32)
+    return float(squared.max(initial=0.0)) > _LONGEST_SQUARED
 
 
-def track_lines(entry: SegmentEntry, read: Read) -> list[tuple[Track, int, float]]:
-    """Every track of a segment (removed ones too) with its pitch frames and scale.
+def track_lines(entry: SegmentEntry, read: Read) -> list[TrackLine]:
+    """Every track of a segment (removed ones too).
 
     Raises
     ------
@@ -122,24 +155,32 @@ def track_lines(entry: SegmentEntry, read: Read) -> list[tuple[Track, int, float
     if len(lines) != entry.tracks:
         raise CatalogueCorrupt(f"a segment has {len(lines)} tracks, its manifest says {entry.tracks}")
     rows = [_track_line(line) for line in lines]
-    if sum(row[0].windows for row in rows) != entry.windows or sum(row[1] for row in rows) != entry.frames:
-        raise CatalogueCorrupt("the tracks of a segment do not add up to its windows and frames")
+    counted = [(row.track.windows, row.frames, row.pieces) for row in rows]
+    if [sum(numbers) for numbers in zip(*counted, strict=True)] != [entry.windows, entry.frames, entry.pieces]:
+        raise CatalogueCorrupt("the tracks of a segment do not add up to its windows, frames and pieces")
     return rows
 
 
-def _track_line(line: bytes) -> tuple[Track, int, float]:
+def _track_line(line: bytes) -> TrackLine:
     if len(line) > MAX_LINE_BYTES:
         raise CatalogueCorrupt(f"a track line has {len(line)} bytes, expected at most {MAX_LINE_BYTES}")
     try:
         raw: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise CatalogueCorrupt(f"a track line is not JSON ({error!s:.80})") from error
-    frames, scale = (raw.pop(name, None) if isinstance(raw, dict) else None for name in ("frames", "pitch_scale"))
-    if not isinstance(frames, int) or isinstance(frames, bool) or frames < 0:
-        raise CatalogueCorrupt(f"a track has {frames!r:.40} pitch frames, expected a count")
+    if not isinstance(raw, dict):
+        raise CatalogueCorrupt("a track line is no JSON object; build the catalogue again")
+    frames, pieces = _count(raw.pop("frames", None)), _count(raw.pop(PIECES, 0))
+    scale = raw.pop("pitch_scale", None)
     if not isinstance(scale, float | int) or isinstance(scale, bool) or not 0 < scale < 1e9:
         raise CatalogueCorrupt(f"a track has pitch scale {scale!r:.40}, expected a positive number")
-    return track_from_json(raw), frames, float(scale)
+    return TrackLine(track_from_json(raw), frames, float(scale), pieces)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise CatalogueCorrupt(f"a track has {value!r:.40} pitch frames or pieces, expected a count")
+    return value
 
 
 def verified(file: FileEntry, read: Read) -> bytes:

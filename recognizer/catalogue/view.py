@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.catalogue.manifest import Manifest
-from recognizer.catalogue.segment import Bytes, TrackData, decode
+from recognizer.catalogue.segment import Bytes, Halves, TrackData, decode
 from recognizer.catalogue.track import Track
 from recognizer.contract import ModelContract
 from recognizer.errors import CatalogueCorrupt
@@ -38,6 +38,11 @@ class CatalogueView:
         Track number of each row.
     vector_start_s : float32 array, shape (windows,)
         Start of each row's window in its recording.
+    pieces : float16 array, shape (pieces, dimension)
+        Embeddings of pieces shorter than a window, one for each step; none where the model or the version of the
+        catalogue has none.
+    piece_track : int32 array, shape (pieces,)
+        Track number of each piece.
     index : VectorIndex
         Over ``vectors``.
     """
@@ -46,6 +51,8 @@ class CatalogueView:
         self.manifest = manifest
         tracks: list[Track] = []
         starts_s: list[Floats] = [np.zeros(0, dtype=np.float32)]
+        pieces: list[Halves] = [np.zeros((0, manifest.dimension), dtype=np.float16)]
+        piece_counts: list[int] = []
         self._pitch: list[_Pitch] = []
 
         def parts() -> Iterator[Floats]:
@@ -53,6 +60,9 @@ class CatalogueView:
                 tracks.append(row.track)
                 starts_s.append(row.starts_s)
                 self._pitch.append(_Pitch(row.pitch, row.pitch_scale))
+                piece_counts.append(len(row.pieces))
+                if len(row.pieces):
+                    pieces.append(row.pieces)
                 yield row.vectors
 
         self.index: VectorIndex = FlatIndex(manifest.dimension, parts())
@@ -60,6 +70,9 @@ class CatalogueView:
         counts = [track.windows for track in self.tracks]
         self.vector_track: Ints = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         self.vector_start_s: Floats = np.concatenate(starts_s)
+        self.piece_track: Ints = np.repeat(np.arange(len(counts), dtype=np.int32), piece_counts)
+        self.pieces: Halves = np.concatenate(pieces)
+        self.pieces.flags.writeable = False
         self._number = {track.reference_id: number for number, track in enumerate(self.tracks)}
         self._of_work: dict[str, list[int]] = {}
         for number, track in enumerate(self.tracks):

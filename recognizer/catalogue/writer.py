@@ -111,7 +111,7 @@ class CatalogueWriter:
                     f"a file of the catalogue in {self.directory} is missing; "
                     "restore the catalogue from an export, or build it again in another directory"
                 ) from error
-            live = [(n, line[0]) for n, line in enumerate(lines) if n not in set(entry.removed)]
+            live = [(n, line.track) for n, line in enumerate(lines) if n not in set(entry.removed)]
             self._segments.append(_Segment(entry, {track.reference_id: n for n, track in live}))
             self.tracks.update((track.reference_id, track) for _, track in live)
 
@@ -124,7 +124,7 @@ class CatalogueWriter:
         """Give the lock back; what was not committed is forgotten."""
         os.close(self._lock)
 
-    def add(self, track: Track, vectors: Floats, starts_s: Floats, pitch: Floats) -> None:
+    def add(self, track: Track, vectors: Floats, starts_s: Floats, pitch: Floats, pieces: Floats | None = None) -> None:
         """Add a recording, to be stored by the next `commit`.
 
         Parameters
@@ -137,6 +137,8 @@ class CatalogueWriter:
             Start of each window in the recording.
         pitch : float32 array, shape (frames, pitch_bins)
             Non-negative; stored with 8 bits.
+        pieces : float32 array, shape (pieces, dimension), optional
+            Unit-norm embeddings of pieces shorter than a window; stored in half precision.
 
         Raises
         ------
@@ -144,7 +146,11 @@ class CatalogueWriter:
             When the shapes do not fit the catalogue, numbers are not finite, vectors exceed unit norm, or the reference
             is there.
         """
-        self.add_row(TrackData(track, vectors, starts_s, *quantise(pitch)))
+        if pieces is None:
+            pieces = np.zeros((0, self.manifest.dimension), dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large becomes infinite, and is refused
+            half = pieces.astype(np.float16)
+        self.add_row(TrackData(track, vectors, starts_s, *quantise(pitch), half))
 
     def add_row(self, row: TrackData) -> None:
         """Add a recording as it was stored, for instance in an export; see `add`."""
@@ -153,9 +159,11 @@ class CatalogueWriter:
             raise ValueError(f"vectors have shape {row.vectors.shape}, expected {shape}")
         if row.pitch.ndim != 2 or row.pitch.shape[1] != self.manifest.pitch_bins or not len(row.pitch):
             raise ValueError(f"pitch has shape {row.pitch.shape}, expected (frames, {self.manifest.pitch_bins})")
-        if not np.isfinite(row.vectors).all() or not np.isfinite(row.starts_s).all():
+        if len(row.pieces) and row.pieces.shape[1:] != shape[1:]:
+            raise ValueError(f"pieces have shape {row.pieces.shape}, expected (pieces, {shape[1]})")
+        if not all(np.isfinite(numbers).all() for numbers in (row.vectors, row.starts_s, row.pieces)):
             raise ValueError(f"the vectors of {track.reference_id} are not finite")
-        if too_long(row.vectors):
+        if too_long(row.vectors) or too_long(row.pieces):
             raise ValueError(f"the vectors of {track.reference_id} are longer than 1, expected unit norm")
         if track.reference_id in self.tracks:
             raise ValueError(f"reference {track.reference_id} is in the catalogue already; remove it first")

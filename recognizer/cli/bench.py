@@ -156,6 +156,6 @@ def _catalogue(directory: Path, files: Sequence[Path], embedder: Embedder) -> Ca
             a = analyse(decode(path, embedder.contract.sample_rate_hz), embedder)
             unknown = (None,) * 5  # title … path
             track = Track(f"r{number}", f"w{number}", *unknown, f"{number:064x}", a.duration_s, len(a.embeddings))
-            writer.add(track, a.embeddings, a.starts_s, a.pitch)
+            writer.add(track, a.embeddings, a.starts_s, a.pitch, a.pieces)
         writer.commit()
     return Catalogue.open(directory).view()

@@ -35,6 +35,11 @@ def windows(count: int, dimension: int, seed: int) -> Floats:
     return unit(np.stack([steps[i : i + 5].sum(axis=0) for i in range(count)]))
 
 
+def pieces(song: int, dimension: int, seconds: int = 80) -> Floats:
+    """Unit embeddings of a song's pieces, one every 2 s; they have nothing in common with its windows."""
+    return windows(seconds // 2, dimension, 10_000 + song)
+
+
 def songbook(
     directory: Path,
     songs: int,
@@ -43,10 +48,11 @@ def songbook(
     dimension: int = 32,
     hub: Floats | None = None,
     same_work: bool = False,
+    with_pieces: bool = False,
 ) -> CatalogueView:
     """Works w0, w1, … with one reference r0, r1, … each; ``hub`` are the windows of the last one, if given.
 
-    With ``same_work`` all references are of w0.
+    With ``same_work`` all references are of w0. `pieces` of each are in it on demand, as of a model that hears them.
     """
     contract = replace(CONTRACT, dimension=dimension)
     count = seconds // HOP_S
@@ -63,6 +69,7 @@ def songbook(
                 float(seconds),
                 len(vectors),
             )
-            writer.add(track, vectors, starts_s, chords(seconds * FPS, number))
+            short = pieces(number, dimension, seconds) if with_pieces else None
+            writer.add(track, vectors, starts_s, chords(seconds * FPS, number), short)
         writer.commit()
     return Catalogue.open(directory).view()

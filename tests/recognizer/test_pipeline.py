@@ -50,7 +50,7 @@ def view(embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Catalo
                 f"r{seed}", f"w{seed}", f"Tune {seed}", "Trad.", None, None, None, f"{seed:064x}",
                 a.duration_s, len(a.embeddings),
             )  # fmt: skip
-            writer.add(track, a.embeddings, a.starts_s, a.pitch)
+            writer.add(track, a.embeddings, a.starts_s, a.pitch, a.pieces)
         writer.commit()
     return Catalogue.open(directory).view()
 

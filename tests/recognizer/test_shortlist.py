@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from recognizer.catalogue import CatalogueView
-from recognizer.hubs import CorrectedIndex, Hubs, hubs
+from recognizer.hubs import CorrectedIndex, Hubs, hubs, piece_hubs
 from recognizer.matcher import Candidate, MatcherSettings
 from recognizer.shortlist import Shortlist
 from recognizer.standing import standings
-from tests.recognizer.songbook import songbook, unit, windows
+from tests.recognizer.songbook import pieces, songbook, unit, windows
 
 SETTINGS = MatcherSettings(hits=64, shortlist=16, look=6)
 
@@ -34,24 +34,24 @@ def by_the_book(view: CatalogueView, track: int, cohort: list[int]) -> float:
 
 
 def test_the_usual_nearness_is_measured_on_other_works(view: CatalogueView) -> None:
-    hubs = Hubs(view)
+    corrected_by = hubs(view)
     rows = np.unique(np.linspace(0, len(view.vectors) - 1, 512, dtype=np.int64)).tolist()
     for track in (0, 7, 39):
-        assert hubs.usual[track] == pytest.approx(by_the_book(view, track, rows), abs=1e-4)
+        assert corrected_by.usual[track] == pytest.approx(by_the_book(view, track, rows), abs=1e-4)
 
 
 def test_search_is_by_nearness_less_half_the_usual(view: CatalogueView) -> None:
-    hubs = Hubs(view)
+    corrected_by = hubs(view)
     asked = unit(windows(20, 32, 5)[8] + 0.3 * np.random.default_rng(1).standard_normal(32))
-    corrected = (view.vectors @ asked - hubs.usual[view.vector_track] / 2) / 0.1
+    corrected = (view.vectors @ asked - corrected_by.usual[view.vector_track] / 2) / 0.1
     other = view.vectors[7]
-    scores, rows = hubs.search(np.stack([asked, other]), 10)
+    scores, rows = corrected_by.search(np.stack([asked, other]), 10)
     np.testing.assert_allclose(scores[0], np.sort(corrected)[::-1][:10], atol=0.03)
     np.testing.assert_allclose(scores[0], corrected[rows[0]], atol=0.03)
-    np.testing.assert_array_equal(rows[1], hubs.search(other[None], 10)[1][0])
-    assert hubs.search(asked[None], 10**6)[0].shape == (1, len(view.vectors))
+    np.testing.assert_array_equal(rows[1], corrected_by.search(other[None], 10)[1][0])
+    assert corrected_by.search(asked[None], 10**6)[0].shape == (1, len(view.vectors))
     best = np.maximum.reduceat(view.vectors @ asked, np.searchsorted(view.vector_track, np.arange(40)))
-    assert hubs.corrected(best).max() == pytest.approx(corrected.max(), abs=1e-4)
+    assert corrected_by.corrected(best).max() == pytest.approx(corrected.max(), abs=1e-4)
 
 
 def test_a_large_catalogue_is_searched_in_groups_and_finds_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,18 +73,18 @@ def test_a_large_catalogue_is_searched_in_groups_and_finds_nearly_the_same(monke
 def test_a_hub_does_not_crowd_out_the_rest(view: CatalogueView) -> None:
     rng = np.random.default_rng(2)
     strangers = unit(rng.standard_normal((50, 32)) + 40 * view.vectors[view.vector_track == 39].mean(axis=0))
-    hubs = Hubs(view)
+    corrected_by = hubs(view)
     plain = np.mean([view.vector_track[view.index.search(s[None], 1)[1][0, 0]] == 39 for s in strangers])
-    corrected = np.mean([view.vector_track[hubs.search(s[None], 1)[1][0, 0]] == 39 for s in strangers])
+    corrected = np.mean([view.vector_track[corrected_by.search(s[None], 1)[1][0, 0]] == 39 for s in strangers])
     assert plain > 0.5 and corrected < 0.5 * plain
-    assert hubs.usual[39] > hubs.usual[:39].max()
+    assert corrected_by.usual[39] > corrected_by.usual[:39].max()
 
 
 def test_a_catalogue_of_one_work_is_not_corrected(tmp_path: Path) -> None:
     one = songbook(tmp_path / "one", 1)
-    assert Hubs(one).usual.tolist() == [0.0]
+    assert hubs(one).usual.tolist() == [0.0]
     empty = songbook(tmp_path / "none", 0)
-    assert Hubs(empty).search(np.zeros((2, 32), np.float32), 5)[0].shape == (2, 0)
+    assert hubs(empty).search(np.zeros((2, 32), np.float32), 5)[0].shape == (2, 0)
 
 
 def heard(view: CatalogueView, song: int, steps: int, noise: float = 0.2) -> Shortlist:
@@ -132,7 +132,7 @@ def test_standing_by_its_definition(view: CatalogueView) -> None:
     shortlist = heard(view, 8, 15)
     tracks = [8, 2, 39, *range(10, 18)]
     found = standings(view, shortlist, tracks)
-    newest = {n: shortlist.nearness(view, n).newest - float(hubs(view).usual[n]) / 2 for n in tracks}
+    newest = {n: shortlist.nearness(view, n).newest for n in tracks}
     assert list(found) == tracks
     others = [newest[number] for number in tracks if number != 2]
     assert found[2].margin == pytest.approx(newest[2] - sum(others) / len(others), abs=1e-5)
@@ -145,7 +145,7 @@ def test_two_references_of_one_work_are_no_rivals(tmp_path: Path) -> None:
     twins = songbook(tmp_path / "twins", 2, same_work=True)
     shortlist = heard(twins, 0, 6)
     found = standings(twins, shortlist, [0, 1])
-    assert found[0].margin == pytest.approx(shortlist.nearness(twins, 0).newest - 0.48, abs=1e-6)
+    assert found[0].margin == pytest.approx(shortlist.nearness(twins, 0).newest - 0.54, abs=1e-6)
     assert found[0].lead_lasting == shortlist.scores["r0"] > 0
 
 
@@ -167,6 +167,53 @@ def test_the_newest_seconds_find_a_song_that_the_window_does_not_hold_yet(view: 
         plain.update(view, window)
         quick.update(view, window, new[step])
     assert quick.ranked(view).index(21) < plain.ranked(view).index(21) and quick.ranked(view)[0] == 21
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> CatalogueView:
+    """Forty songs with their pieces."""
+    return songbook(tmp_path_factory.mktemp("quick") / "catalogue", 40, with_pieces=True)
+
+
+def test_the_newest_seconds_are_searched_among_pieces(quick: CatalogueView) -> None:
+    shortlist = Shortlist(SETTINGS)
+    for step in range(2):  # by the window still song 3
+        shortlist.update(quick, windows(20, 32, 3)[6 + step], pieces(21, 32)[20 + step])
+    assert set(shortlist.ranked(quick)[:2]) == {3, 21}
+    found = standings(quick, shortlist, shortlist.listed(quick))
+    assert min(found[3].margin, found[21].margin) > 0.3 > max(found[n].margin for n in found if n not in (3, 21))
+    assert found[21].similarity < 0.3 < found[3].similarity
+
+
+def test_nearness_is_that_of_the_window_or_of_a_line_of_pieces(quick: CatalogueView) -> None:
+    rng = np.random.default_rng(8)
+    noisy = [unit(pieces(5, 32)[at] + 0.2 * rng.standard_normal(32)) for at in (12, 13)]
+    shortlist = Shortlist(SETTINGS)
+    for piece in noisy:
+        shortlist.update(quick, windows(20, 32, 30)[3], piece)
+    for track in (5, 30, 7):
+        own = quick.pieces[quick.piece_track == track].astype(np.float64)
+        lines = [(own[max(at - 1, 0)] @ noisy[0] + own[at] @ noisy[1]) / 2 for at in range(len(own))]
+        line = max(lines) - piece_hubs(quick).usual[track] / 2
+        cosines = quick.vectors[quick.vector_track == track] @ windows(20, 32, 30)[3]
+        window = cosines.max() - hubs(quick).usual[track] / 2
+        assert shortlist.nearness(quick, track).newest == pytest.approx(max(line, window), abs=2e-3)
+        assert (line > window) == (track == 5) or track == 7
+
+
+def test_what_is_usual_for_pieces_is_measured_on_pieces_whatever_the_blocks(
+    quick: CatalogueView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = piece_hubs(quick).usual
+    rows = np.unique(np.linspace(0, len(quick.pieces) - 1, 512, dtype=np.int64)).tolist()
+    full = quick.pieces.astype(np.float32)
+    own = full[quick.piece_track == 7]
+    best = [float((own @ full[row]).max()) for row in rows if quick.piece_track[row] != 7]
+    assert usual[7] == pytest.approx(sorted(best)[-round(0.05 * len(rows))], abs=1e-4)
+    works = [track.work_id for track in quick.tracks]
+    for block in (10, 100):
+        monkeypatch.setattr("recognizer.hubs._BLOCK_WINDOWS", block)
+        np.testing.assert_allclose(Hubs(quick.pieces, quick.piece_track, works).usual, usual, atol=1e-5)
 
 
 def test_nothing_heard_is_no_evidence(view: CatalogueView, tmp_path: Path) -> None:

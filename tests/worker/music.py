@@ -31,7 +31,7 @@ def add_tunes(directory: Path, embedder: Embedder, seeds: range, seconds: float 
         for seed in seeds:
             a = analyse([played(seconds, seed)], embedder)
             names = (f"r{seed}", f"w{seed}", f"Tune {seed}", "Trad.", None, None, None, f"{seed:064x}")
-            writer.add(Track(*names, a.duration_s, len(a.embeddings)), a.embeddings, a.starts_s, a.pitch)
+            writer.add(Track(*names, a.duration_s, len(a.embeddings)), a.embeddings, a.starts_s, a.pitch, a.pieces)
         writer.commit()
 
 

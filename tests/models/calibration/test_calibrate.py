@@ -39,7 +39,7 @@ def catalogue(embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> P
             a = analyse([(tune(40, seed, RATE) * 30_000).astype(np.int16)], embedder)
             about = (None,) * 5
             track = Track(f"r{seed}", f"w{seed}", *about, f"{seed:064x}", a.duration_s, len(a.embeddings))
-            writer.add(track, a.embeddings, a.starts_s, a.pitch)
+            writer.add(track, a.embeddings, a.starts_s, a.pitch, a.pieces)
         writer.commit()
     return directory
 

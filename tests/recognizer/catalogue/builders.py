@@ -28,8 +28,11 @@ CONTRACT = ModelContract(
 )
 
 
-def made_up(number: int, **fields: Any) -> tuple[Track, np.ndarray, np.ndarray, np.ndarray]:
-    """Track ``number`` with its vectors, window starts and pitch; the same number gives the same."""
+def made_up(number: int, **fields: Any) -> tuple[Track, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Track ``number`` with its vectors, window starts, pitch and pieces; the same number gives the same.
+
+    Every third has no pieces.
+    """
     rng = np.random.default_rng(number)
     windows = 1 + number % 5
     values = {
@@ -48,7 +51,9 @@ def made_up(number: int, **fields: Any) -> tuple[Track, np.ndarray, np.ndarray, 
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     starts_s = (4.0 * np.arange(windows)).astype(np.float32)
     pitch = rng.random((20 + number % 7, CONTRACT.pitch_bins)).astype(np.float32) * (1 + number)
-    return Track(**{**values, **fields}), vectors, starts_s, pitch
+    pieces = rng.standard_normal((number % 3, CONTRACT.dimension)).astype(np.float32)
+    pieces /= np.linalg.norm(pieces, axis=1, keepdims=True)
+    return Track(**{**values, **fields}), vectors, starts_s, pitch, pieces
 
 
 def writer(directory: Path) -> CatalogueWriter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -23,12 +25,13 @@ def assert_holds(view: CatalogueView, numbers: list[int]) -> None:
     assert view.works == view.manifest.works == len({n // 2 for n in numbers})
     assert len(view.vectors) == len(view.vector_track) == len(view.vector_start_s) == view.manifest.windows
     for n in numbers:
-        track, vectors, starts_s, pitch = made_up(n)
+        track, vectors, starts_s, pitch, pieces = made_up(n)
         number = view.track_number(f"r{n}")
         assert number is not None and view.tracks[number] == track
         rows = np.flatnonzero(view.vector_track == number)
         assert np.array_equal(view.vectors[rows], vectors)
         assert np.array_equal(view.vector_start_s[rows], starts_s)
+        assert np.array_equal(view.pieces[view.piece_track == number], pieces.astype(np.float16))
         np.testing.assert_allclose(view.pitch(number), pitch, atol=pitch.max() / 500)
         assert number in view.tracks_of_work(track.work_id)
 
@@ -140,9 +143,11 @@ def test_a_reference_is_added_once(tmp_path: Path) -> None:
             open_writer.add(*made_up(1))
 
 
-@pytest.mark.parametrize("damage", ["vectors", "starts", "pitch", "nan", "long", "no pitch"])
+@pytest.mark.parametrize(
+    "damage", ["vectors", "starts", "pitch", "nan", "long", "no pitch", "pieces", "nan piece", "long piece"]
+)
 def test_rows_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
-    track, vectors, starts_s, pitch = made_up(4)
+    track, vectors, starts_s, pitch, pieces = made_up(4)
     if damage == "vectors":
         vectors = vectors[:, :-1]
     elif damage == "starts":
@@ -153,11 +158,17 @@ def test_rows_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
         vectors[0, 0] = np.nan
     elif damage == "long":
         vectors[0] *= 1.1
+    elif damage == "pieces":
+        pieces = pieces[:, :-1]
+    elif damage == "nan piece":
+        pieces[0, 0] = np.nan
+    elif damage == "long piece":
+        pieces[0] *= 1.1
     else:
         pitch = pitch[:0]
     with writer(tmp_path / "c") as open_writer:
         with pytest.raises(ValueError, match="shape|finite|unit norm"):
-            open_writer.add(track, vectors, starts_s, pitch)
+            open_writer.add(track, vectors, starts_s, pitch, pieces)
         assert open_writer.commit() == 0
 
 
@@ -232,3 +243,22 @@ def test_a_replica_is_built_from_the_manifest_and_files_by_hash(tmp_path: Path) 
     assert replica.tracks == original.tracks
     assert np.array_equal(replica.vectors, original.vectors)
     assert replica.manifest == original.manifest
+
+
+def test_a_catalogue_of_the_first_version_is_read_and_added_to(tmp_path: Path) -> None:
+    with writer(tmp_path / "c") as open_writer:
+        open_writer.add(*made_up(3))  # of no pieces
+        open_writer.commit()
+    manifest = tmp_path / "c" / "manifest.json"
+    body = json.loads(manifest.read_bytes())
+    assert "pieces" not in body["segments"][0] and body.pop("checksum")
+    body["version"] = 1
+    text = json.dumps(body, sort_keys=True, indent=1).encode() + b"\n"
+    manifest.write_text(json.dumps({**body, "checksum": hashlib.sha256(text).hexdigest()}))
+    assert_holds(Catalogue.open(tmp_path / "c").view(), [3])
+    with writer(tmp_path / "c") as open_writer:
+        open_writer.add(*made_up(4))
+        open_writer.commit()
+        assert_holds(Catalogue.open(tmp_path / "c").view(), [3, 4])
+        open_writer.commit(compact=True)
+    assert_holds(Catalogue.open(tmp_path / "c").view(), [3, 4])

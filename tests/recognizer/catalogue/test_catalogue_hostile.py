@@ -51,7 +51,7 @@ SEGMENT = ("segments", 0)
     "change",
     [
         set_at("format", to="something"),
-        set_at("version", to=2),
+        set_at("version", to=3),
         set_at("generation", to=-1),
         set_at("generation", to=True),
         set_at("generation", to="1"),
@@ -71,6 +71,12 @@ SEGMENT = ("segments", 0)
         set_at(*SEGMENT, "files", "tracks", "bytes", to=0),
         set_at(*SEGMENT, "windows", to=1 << 39),
         set_at(*SEGMENT, "windows", to=14),
+        set_at(*SEGMENT, "pieces", to=0),
+        set_at(*SEGMENT, "pieces", to=3),
+        set_at(*SEGMENT, "pieces", to=1 << 39),
+        set_at(*SEGMENT, "pieces", to="4"),
+        set_at(*SEGMENT, "files", "pieces", to={}),
+        set_at(*SEGMENT, "files", "more", to={}),
         set_at(*SEGMENT, "frames", to=1 << 50),
         set_at(*SEGMENT, "tracks", to=4),
         set_at(*SEGMENT, "removed", to=[5]),
@@ -129,7 +135,7 @@ def test_a_damaged_manifest_names_the_intact_one_before(tmp_path: Path) -> None:
     assert len(Catalogue.open(tmp_path / "c").view().tracks) == 2
 
 
-@pytest.mark.parametrize("name", ["vectors", "starts", "pitch", "tracks"])
+@pytest.mark.parametrize("name", ["vectors", "starts", "pitch", "pieces", "tracks"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "append", "swap"])
 def test_damaged_files_are_refused_before_they_are_parsed(
     published: tuple[dict[str, Any], dict[str, bytes]], name: str, damage: str
@@ -208,6 +214,9 @@ def test_arrays_that_pass_their_hash_but_not_their_shape_are_refused(
         ("windows", True),
         ("frames", 10**9),
         ("frames", -1),
+        ("pieces", 1),
+        ("pieces", -1),
+        ("pieces", "0"),
         ("pitch_scale", 0),
         ("path", ["x"]),
         ("extra", 1),
