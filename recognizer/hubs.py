@@ -12,6 +12,7 @@ recordings among long ones better and loses everywhere else.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -152,22 +153,42 @@ def hubs(view: CatalogueView) -> Hubs:
     return found
 
 
-def _usual(view: CatalogueView) -> Floats:
-    """Per track, what the nearest twentieth of the windows of other works reach."""
-    vectors, tracks = view.vectors, len(view.tracks)
+def strangers(view: CatalogueView, cosine: Callable[[Floats], Floats]) -> tuple[npt.NDArray[np.int64], Floats]:
+    """How near a cohort of windows, spread evenly over the catalogue, comes to each track.
+
+    Parameters
+    ----------
+    view : CatalogueView
+    cosine : callable
+        Of embeddings with all windows; shape (embeddings, windows).
+
+    Returns
+    -------
+    tracks : int64 array
+        Those that have windows at all.
+    found : float32 array, shape (cohort, tracks)
+        Best cosine with the windows of each; minus infinity with those of its own work.
+    """
+    vectors = view.vectors
     numbers = {work: number for number, work in enumerate(dict.fromkeys(track.work_id for track in view.tracks))}
     work = np.array([numbers[track.work_id] for track in view.tracks], dtype=np.int64)
     rows = np.unique(np.linspace(0, len(vectors) - 1, min(_COHORT_WINDOWS, len(vectors)), dtype=np.int64))
-    windowed = np.unique(view.vector_track)  # a track may be too short for a window
+    windowed = np.unique(view.vector_track).astype(np.int64)  # a track may be too short for a window
     first_rows = np.searchsorted(view.vector_track, windowed)
     found = np.empty((len(rows), len(windowed)), dtype=np.float32)
     for first in range(0, len(rows), _BLOCK_WINDOWS):
         block = rows[first : first + _BLOCK_WINDOWS]
-        best = np.maximum.reduceat(vectors[block] @ vectors.T, first_rows, axis=1)
+        best = np.maximum.reduceat(cosine(vectors[block]), first_rows, axis=1)
         other = work[view.vector_track[block]][:, None] != work[windowed]
         found[first : first + _BLOCK_WINDOWS] = np.where(other, best, -np.inf)
-    usual = np.zeros(tracks, np.float32)
-    nearest = max(1, round(_NEAREST * len(rows)))
+    return windowed, found
+
+
+def _usual(view: CatalogueView) -> Floats:
+    """Per track, what the nearest twentieth of the windows of other works reach."""
+    usual = np.zeros(len(view.tracks), np.float32)
+    windowed, found = strangers(view, lambda embeddings: embeddings @ view.vectors.T)
+    nearest = max(1, round(_NEAREST * len(found)))
     # One rule for all, or none; and what is taken must be another work's window.
     if not len(windowed) or np.isfinite(found).sum(axis=0).min() < max(_LEAST_COHORT, nearest):
         return usual
