@@ -12,7 +12,6 @@ recordings among long ones better and loses everywhere else.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,13 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
+from recognizer.embedded import Embedded
 from recognizer.step import Floats
 
-Ints = npt.NDArray[np.integer[Any]]
-Vectors = npt.NDArray[np.floating[Any]]
-
-_COHORT_WINDOWS = 512
-_BLOCK_WINDOWS = 8_192  # compared with the cohort at once: bounds memory on large catalogues
 _LEAST_COHORT = 20  # fewer windows of other works say nothing about what is usual
 _NEAREST = 0.05  # of the cohort: those that a reference is near to
 _SHARE = 0.5
@@ -51,12 +46,8 @@ class Hubs:
 
     Parameters
     ----------
-    vectors : float32 or float16 array, shape (windows, dimension)
-        Unit norm.
-    track : int array, shape (windows,)
-        Track number of each, ascending.
-    works : sequence of str
-        Of each track.
+    table : Embedded
+        Windows or pieces.
 
     Attributes
     ----------
@@ -65,10 +56,10 @@ class Hubs:
         when the catalogue holds too little to tell.
     """
 
-    def __init__(self, vectors: Vectors, track: Ints, works: Sequence[str]) -> None:
-        self._vectors, self._track = vectors, track
-        self._width = vectors.shape[1]
-        self.usual = _usual(vectors, track, works)
+    def __init__(self, table: Embedded) -> None:
+        self._table = table
+        self._width = table.vectors.shape[1]
+        self.usual = _usual(table)
 
     def corrected(self, similarity: Floats) -> Floats:
         """Best cosines with the tracks, shape (..., tracks), less what each usually gets; in tenths of cosine."""
@@ -89,7 +80,7 @@ class Hubs:
 
     @cached_property
     def _index(self) -> CorrectedIndex:
-        return CorrectedIndex(self._vectors, self.usual, self._track)
+        return CorrectedIndex(self._table, self.usual)
 
     def search(self, embeddings: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
         """The rows that stand out most, see `CorrectedIndex.search`."""
@@ -104,14 +95,12 @@ class CorrectedIndex:
 
     Parameters
     ----------
-    vectors : float32 array, shape (windows, dimension)
-        Unit norm.
+    table : Embedded
     usual : float32 array, shape (tracks,)
-    track : int array, shape (windows,)
-        Track of each window.
     """
 
-    def __init__(self, vectors: Vectors, usual: Floats, track: Ints) -> None:
+    def __init__(self, table: Embedded, usual: Floats) -> None:
+        vectors, track = table.vectors, table.track
         self._width = vectors.shape[1]
         padded = self._width + 1 + -(self._width + 1) % _LANES
         # Half precision halves the memory that every search reads; its error is far below any difference that matters.
@@ -162,8 +151,7 @@ def hubs(view: CatalogueView) -> Hubs:
     """The hub correction of a view's windows, computed once."""
     found = _of_windows.get(view)
     if found is None:
-        works = [track.work_id for track in view.tracks]
-        found = _of_windows[view] = Hubs(view.vectors, view.vector_track, works)
+        found = _of_windows[view] = Hubs(Embedded.windows(view))
     return found
 
 
@@ -171,8 +159,7 @@ def piece_hubs(view: CatalogueView) -> Hubs:
     """The same of its pieces."""
     found = _of_pieces.get(view)
     if found is None:
-        works = [track.work_id for track in view.tracks]
-        found = _of_pieces[view] = Hubs(view.pieces, view.piece_track, works)
+        found = _of_pieces[view] = Hubs(Embedded.pieces(view))
     return found
 
 
@@ -183,32 +170,13 @@ def warm(view: CatalogueView) -> None:
         piece_hubs(view).warm()
 
 
-def _blocks(first_rows: Ints, rows: int) -> list[Ints]:
-    """Numbers of tracks in a row that have about `_BLOCK_WINDOWS` rows together, or one track each."""
-    cuts = np.searchsorted(first_rows, np.arange(_BLOCK_WINDOWS, rows, _BLOCK_WINDOWS))
-    return [part for part in np.split(np.arange(len(first_rows)), np.unique(cuts)) if len(part)]
-
-
-def _usual(vectors: Vectors, track: Ints, works: Sequence[str]) -> Floats:
-    """Per track, what the nearest twentieth of the windows of other works reach."""
-    tracks = len(works)
-    known = {work: number for number, work in enumerate(dict.fromkeys(works))}
-    work = np.array([known[name] for name in works], dtype=np.int64)
-    rows = np.unique(np.linspace(0, len(vectors) - 1, min(_COHORT_WINDOWS, len(vectors)), dtype=np.int64))
-    cohort = vectors[rows].astype(np.float32)
-    windowed = np.unique(track)  # a track may be too short for a window
-    first_rows = np.searchsorted(track, windowed)
-    found = np.empty((len(rows), len(windowed)), dtype=np.float32)
-    for numbers in _blocks(first_rows, len(vectors)):
-        end = first_rows[numbers[-1] + 1] if numbers[-1] + 1 < len(first_rows) else len(vectors)
-        part = vectors[first_rows[numbers[0]] : end].astype(np.float32, copy=False)
-        best = np.maximum.reduceat(cohort @ part.T, first_rows[numbers] - first_rows[numbers[0]], axis=1)
-        other = work[track[rows]][:, None] != work[windowed[numbers]]
-        found[:, numbers] = np.where(other, best, -np.inf)
-    usual = np.zeros(tracks, np.float32)
-    nearest = max(1, round(_NEAREST * len(rows)))
+def _usual(table: Embedded) -> Floats:
+    """Per track, what the nearest twentieth of the rows of other works reach."""
+    usual = np.zeros(len(table.works), np.float32)
+    tracks, found = table.strangers()
+    nearest = max(1, round(_NEAREST * len(found)))
     # One rule for all, or none; and what is taken must be another work's window.
-    if not len(windowed) or np.isfinite(found).sum(axis=0).min() < max(_LEAST_COHORT, nearest):
+    if not len(tracks) or np.isfinite(found).sum(axis=0).min() < max(_LEAST_COHORT, nearest):
         return usual
-    usual[windowed] = np.partition(found, -nearest, axis=0)[-nearest]
+    usual[tracks] = np.partition(found, -nearest, axis=0)[-nearest]
     return usual

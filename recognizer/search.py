@@ -1,34 +1,38 @@
 """Rank the works of a catalogue by how likely a recording is a version of them.
 
 Every reference gets a score from the embeddings: the mean cosine of the query's windows with its own along the best
-straight lines of time, less half of what unrelated music usually gets of it
-(`recognizer.hubs`). In that order, as many references as the budget allows are aligned coarsely, and the best of them
-finely; half of the evidence is added. Neither decides alone: alignment knows close covers, the embedding free ones.
+straight lines of time, whitened, in standard deviations above what unrelated music gets of it
+(`recognizer.whitening`). In that order, as many references as the budget allows are aligned coarsely, and the best of
+them finely, twice: with frames stacked over two seconds and over four. Short stacks follow a singer's timing, long ones
+tell a free arrangement from chance; each errs on other references, so the mean of both is better than either. Most of
+that evidence is added to the nearness. Neither decides alone: alignment knows close covers, the embedding free ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.align import AlignSettings
 from recognizer.catalogue import CatalogueView
-from recognizer.hubs import hubs
 from recognizer.matcher import MatcherSettings, Resolution
 from recognizer.reference import Analysis
 from recognizer.second_opinion import Opinion, opinions
 from recognizer.step import Floats
+from recognizer.whitening import whitening
 
 # Cells of coarse alignment per query: about 5 s of one core, or 700 references of 4 minutes against 60 s.
 ALIGN_BUDGET_CELLS = 40_000_000
 SEGMENT_S = 60.0
 MAX_SEGMENTS = 3
-REFINED = 40  # references aligned finely
-# Chosen on half of the works of the real recordings; anything between 0.2 and 1 ranks about as well.
-_EVIDENCE_WEIGHT = 0.5
+REFINED = 20  # references aligned finely, each in two ways
+LONG_STACKS = Resolution(1, AlignSettings(stack=16, offset=1.0))
+# Chosen on half of the works of the real recordings; anything between 0.4 and 0.7 ranks about as well.
+_EVIDENCE_WEIGHT = 0.7
 STRETCH_WINDOWS = 6  # of a query on one line: tempo drifts and parts are left out in more
 _SHORTEST_HOP_S = 0.01  # a catalogue that says less is damaged
 _LINE_RATIOS = (0.8, 1.0, 1.25)  # tempo of the query over that of the reference
@@ -43,7 +47,7 @@ class SearchResult:
     rank : int
         From 1.
     score : float
-        Tenths of cosine by which the embedding is nearer than usual, plus half the evidence of the alignment.
+        Standard deviations by which the embedding is nearer than strangers are, plus 0.7 of the alignment's evidence.
     transpose_semitones, tempo_ratio, query_start_s, reference_start_s
         Of the alignment; ``None`` where there was none.
     """
@@ -114,8 +118,8 @@ class ReferenceScorer:
     settings : MatcherSettings, optional
     budget_cells : int
         Cells of coarse alignment that may be spent on one ranking; 0 leaves the ranking to the embedding.
-    similarity : float32 array, shape (tracks,), optional
-        Of `track_similarity`, when it is known already.
+    nearness : float32 array, shape (tracks,), optional
+        Of `track_nearness`, when it is known already.
     """
 
     def __init__(
@@ -125,16 +129,17 @@ class ReferenceScorer:
         settings: MatcherSettings | None = None,
         *,
         budget_cells: int = ALIGN_BUDGET_CELLS,
-        similarity: Floats | None = None,
+        nearness: Floats | None = None,
     ) -> None:
         self._view = view
         self._settings = settings or MatcherSettings()
         self._segments = _segments(analysis, view.pitch_fps)
         self._budget = budget_cells
-        similarity = track_similarity(view, analysis) if similarity is None else similarity
-        self._nearness = hubs(view).corrected(similarity).astype(np.float64)
+        nearness = track_nearness(view, analysis) if nearness is None else nearness
+        self._nearness = nearness.astype(np.float64)
         self._coarse: dict[int, _Found] = {}
         self._fine: dict[int, _Found] = {}
+        self._long: dict[int, _Found] = {}
         self._aligned: dict[int, _Found] = {}
 
     def scores(self, among: Sequence[int] | None = None) -> npt.NDArray[np.float64]:
@@ -164,7 +169,11 @@ class ReferenceScorer:
         coarse = self._evidence(self._coarse, order[: self._allowed(order)], self._settings.coarse)
         so_far = {number: self._nearness[number] + _EVIDENCE_WEIGHT * found.score for number, found in coarse.items()}
         refined = sorted(coarse, key=lambda number: (-so_far[number], number))[:REFINED]
-        return coarse | self._evidence(self._fine, refined, self._settings.fine)
+        fine = self._evidence(self._fine, refined, self._settings.fine)
+        long = self._evidence(self._long, refined, LONG_STACKS)
+        return coarse | {
+            number: replace(found, score=(found.score + long[number].score) / 2) for number, found in fine.items()
+        }
 
     def _allowed(self, order: list[int]) -> int:
         if self._budget < 1 or not order:
@@ -185,17 +194,27 @@ def track_similarity(view: CatalogueView, query: Analysis) -> Floats:
     Mean, over stretches of six windows, of the best mean cosine with windows of the track that follow each other as the
     query's do, in one of three tempi. A long track has more windows to be near with, but not more lines in order.
     """
+    return _along_lines(view, query, lambda embeddings: embeddings @ np.asarray(view.vectors).T)
+
+
+def track_nearness(view: CatalogueView, query: Analysis) -> Floats:
+    """The same of the whitened cosines, in standard deviations above what strangers get; shape (tracks,)."""
+    white = whitening(view)
+    return white.standardised(_along_lines(view, query, white.cosine))
+
+
+def _along_lines(view: CatalogueView, query: Analysis, cosine_with_all: Callable[[Floats], Floats]) -> Floats:
     total = np.zeros(len(view.tracks), dtype=np.float32)
     windows = len(query.embeddings)
     if not len(view.vectors) or not windows:
         return total
-    track, vectors = view.vector_track, np.asarray(view.vectors)
+    track = view.vector_track
     first_rows = np.flatnonzero(np.diff(track, prepend=-1))
     rows, last_rows = np.arange(len(track)), np.searchsorted(track, track, side="right") - 1
     hop_s = _hop_s(view)
     for start in range(0, windows, STRETCH_WINDOWS):
         stretch = slice(start, start + STRETCH_WINDOWS)
-        cosine = query.embeddings[stretch] @ vectors.T
+        cosine = cosine_with_all(query.embeddings[stretch])
         later_s = query.starts_s[stretch] - query.starts_s[start]
         best = np.full(len(first_rows), -np.inf, dtype=np.float32)
         for ratio in _LINE_RATIOS:

@@ -15,9 +15,8 @@ from recognizer.catalogue.manifest import Manifest
 from recognizer.catalogue.segment import TrackData, quantise
 from recognizer.contract import ModelContract
 from recognizer.evaluation import qmax
-from recognizer.hubs import hubs
 from recognizer.reference import Analysis
-from recognizer.search import ReferenceScorer, track_similarity
+from recognizer.search import ReferenceScorer, track_nearness, track_similarity
 from recognizer.step import Floats
 
 Scores = npt.NDArray[np.floating]
@@ -100,6 +99,7 @@ class Side:
     view: CatalogueView
     queries: tuple[Analysis, ...]
     similarity: Floats
+    nearness: Floats
 
 
 def side(bench: Bench, model: Model, references: Heard, queries: Heard) -> Side:
@@ -111,7 +111,8 @@ def side(bench: Bench, model: Model, references: Heard, queries: Heard) -> Side:
     empty = Manifest.empty(model.embedder.contract, model.embedder.model_id)
     view = CatalogueView(replace(empty, tracks=len(rows)), rows)
     asked = tuple(queries.analyses[bench.recordings[number].path] for number in bench.queries)
-    return Side(model, view, asked, np.stack([track_similarity(view, analysis) for analysis in asked]))
+    similarity = np.stack([track_similarity(view, analysis) for analysis in asked])
+    return Side(model, view, asked, similarity, np.stack([track_nearness(view, analysis) for analysis in asked]))
 
 
 def _row(number: int, recording: Recording, heard: Heard, contract: ModelContract) -> TrackData:
@@ -138,9 +139,8 @@ def embedding_system(heard: Side) -> System:
 
 
 def corrected_system(heard: Side) -> System:
-    """The embedding less what each reference usually gets, as the live line shortlists (`recognizer.hubs`)."""
-    scores = hubs(heard.view).corrected(heard.similarity)
-    return System(heard.model.name, CORRECTED, heard.model, scores, scores)
+    """The embedding whitened, against what strangers get of each reference, as the search has it."""
+    return System(heard.model.name, CORRECTED, heard.model, heard.nearness, heard.nearness)
 
 
 def fused_system(bench: Bench, heard: Side, budget_cells: int, on_query: OnQuery) -> System:
@@ -150,7 +150,7 @@ def fused_system(bench: Bench, heard: Side, budget_cells: int, on_query: OnQuery
     within = everything if own.all() else np.empty_like(everything)
     for row, analysis in enumerate(heard.queries):
         scorer = ReferenceScorer(
-            heard.view, analysis, budget_cells=budget_cells, similarity=heard.similarity[row]
+            heard.view, analysis, budget_cells=budget_cells, nearness=heard.nearness[row]
         )  # fmt: skip
         everything[row] = scorer.scores(np.flatnonzero(others[row]).tolist())
         if within is not everything:

@@ -17,6 +17,7 @@ from recognizer.catalogue import Catalogue, CatalogueView, CatalogueWriter, Trac
 from recognizer.cli import common
 from recognizer.decode import decode
 from recognizer.demo.programme import write_demo
+from recognizer.embedded import Embedded
 from recognizer.embedder import Embedder
 from recognizer.events import FeedClock
 from recognizer.gate import MusicGate
@@ -117,7 +118,7 @@ def _parts(folder: Path, embedder: Embedder, rows: int) -> dict[str, tuple[Calla
     step = StepInput(0, pcm, past)
     random = rng.standard_normal((rows, contract.dimension)).astype(np.float32)
     random /= np.linalg.norm(random, axis=1, keepdims=True)
-    index = CorrectedIndex(random, np.zeros(1, np.float32), np.zeros(rows, np.int64))
+    index = CorrectedIndex(Embedded(random, np.zeros(rows, np.int64), ["w0"]), np.zeros(1, np.float32))
     queries = 2 if contract.recent_steps else 1
     history = analyse([audio[: round(profile.history_s) * rate_hz]], embedder).pitch
     tracks = [number % len(view.tracks) for number in range(profile.matcher.look)]
@@ -135,7 +136,10 @@ def _parts(folder: Path, embedder: Embedder, rows: int) -> dict[str, tuple[Calla
         "music gate": (lambda: gate.step(pcm), 1),
         "one feed's embedding": (lambda: embedder.run([step]), 1),
         f"embedding, {BATCH} feeds in one call": (lambda: embedder.run([step] * BATCH), BATCH),
-        f"search, {rows} vectors": (lambda: index.search(random[:queries], profile.matcher.hits), 1),
+        # Windows and pieces are searched one after the other.
+        f"search, {queries} times {rows} vectors": (
+            lambda: [index.search(random[n : n + 1], profile.matcher.hits) for n in range(queries)], 1,
+        ),
         f"alignment, at a glance, {len(tracks)} references": (
             lambda: opinions(view, history, tracks, profile.matcher.glance, paths=False), decide,
         ),

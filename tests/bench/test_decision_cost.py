@@ -20,14 +20,14 @@ from recognizer.contract import ModelContract
 from recognizer.decision import Decision
 from recognizer.embedder import Embedder
 from recognizer.events import FeedClock
-from recognizer.hubs import hubs
+from recognizer.hubs import hubs, piece_hubs
 from recognizer.matcher import pooled
 from recognizer.profiles import PROFILES
 from recognizer.released import default_model_path
 from recognizer.step import StepInput, StepOutput
 from recognizer.windower import Step
 from tests.recognizer.catalogue.builders import CONTRACT as MADE_UP
-from tests.recognizer.songbook import FPS, chords, songbook, windows
+from tests.recognizer.songbook import FPS, chords, pieces, songbook, windows
 
 WORKS, SONG_S, DIMENSION, STEPS = 2000, 240, 128, 40
 
@@ -71,7 +71,9 @@ def embedding_ms(embedder: Embedder) -> float:
 
 @pytest.fixture(scope="module")
 def view(tmp_path_factory: pytest.TempPathFactory) -> CatalogueView:
-    return songbook(tmp_path_factory.mktemp("large") / "catalogue", WORKS, seconds=SONG_S, dimension=DIMENSION)
+    return songbook(
+        tmp_path_factory.mktemp("large") / "catalogue", WORKS, seconds=SONG_S, dimension=DIMENSION, with_pieces=True
+    )
 
 
 def test_one_candidate(embedding_ms: float) -> None:
@@ -95,16 +97,18 @@ def test_a_step_with_two_thousand_works(
 ) -> None:
     song = 77 if playing != "a stranger" else 10_000
     pitch, embeddings = chords(SONG_S * FPS, song), windows(SONG_S // 4, DIMENSION, song)
+    recent = pieces(song, DIMENSION, SONG_S)
     silence = np.zeros(contract.step_samples, dtype=np.float32)
 
     def play() -> None:
         decision = Decision(FeedClock("bench", contract.sample_rate_hz, 0), contract, PROFILES["monitoring"])
         for number in range(STEPS):
             frames = pitch[number * 8 : number * 8 + 8]
-            output = StepOutput(np.zeros((8, 12), np.float32), frames, embeddings[number // 2])
+            output = StepOutput(np.zeros((8, 12), np.float32), frames, embeddings[number // 2], recent[number])
             decision.step(Step(number * contract.step_samples, silence, len(silence)), True, output, view)
 
     search = best_ms(lambda: hubs(view).search(embeddings[:1], 64), 3)
+    search += best_ms(lambda: piece_hubs(view).search(recent[:1], 64), 3)
     whole = best_ms(play, 3) / STEPS
     print(f"\n{playing}, {WORKS} works: {whole - search:.2f} ms a step and {search:.2f} ms of search")
     print(f"embedding of the step: {embedding_ms:.1f} ms")

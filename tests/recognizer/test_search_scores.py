@@ -11,8 +11,10 @@ from recognizer.catalogue import CatalogueView, Track
 from recognizer.catalogue.manifest import Manifest
 from recognizer.catalogue.segment import TrackData, quantise
 from recognizer.contract import ModelContract
+from recognizer.matcher import MatcherSettings
 from recognizer.reference import Analysis
-from recognizer.search import ReferenceScorer, search, track_similarity
+from recognizer.search import LONG_STACKS, ReferenceScorer, search, track_nearness, track_similarity
+from recognizer.second_opinion import opinions
 
 HOP_S = 1.0  # of queries and references
 CONTRACT = ModelContract("test", 16_000, 32_000, 0, 10, 2, 8, 12, 8, 12, 16, {})
@@ -125,6 +127,16 @@ def test_a_hub_is_ranked_below_what_stands_out() -> None:
     similarity = track_similarity(view, heard)
     assert similarity.argmax() == 0
     assert ReferenceScorer(view, heard, budget_cells=0).scores().argmax() == 1
+
+
+def test_evidence_is_the_mean_of_short_and_long_stacks() -> None:
+    query, view, settings = analysis(3, 4), view_of(list(range(8))), MatcherSettings()
+    nearness = track_nearness(view, query)
+    scores = ReferenceScorer(view, query).scores()
+    both = [opinions(view, query.pitch, range(8), way) for way in (settings.fine, LONG_STACKS)]
+    for number, (short, long) in enumerate(zip(*both, strict=True)):
+        evidence = (short.strength + long.strength) / 2
+        assert scores[number] == pytest.approx(nearness[number] + 0.7 * evidence, abs=1e-4)
 
 
 def test_the_search_ranks_by_these_scores() -> None:

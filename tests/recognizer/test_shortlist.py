@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from recognizer.catalogue import CatalogueView
+from recognizer.embedded import Embedded
 from recognizer.hubs import CorrectedIndex, Hubs, hubs, piece_hubs
 from recognizer.matcher import Candidate, MatcherSettings
 from recognizer.shortlist import Shortlist
@@ -58,9 +59,13 @@ def test_a_large_catalogue_is_searched_in_groups_and_finds_nearly_the_same(monke
     rng = np.random.default_rng(3)
     vectors = np.concatenate([windows(30, 32, number) for number in range(200)])
     track, usual = np.repeat(np.arange(200), 30), rng.uniform(0.2, 0.5, 200).astype(np.float32)
-    exact = CorrectedIndex(vectors, usual, track)
+    table = Embedded(vectors, track, [f"w{number}" for number in range(200)])
+    exact = CorrectedIndex(table, usual)
     monkeypatch.setattr("recognizer.hubs._EXACT_WINDOWS", 1000)
-    grouped, again = CorrectedIndex(vectors, usual, track), CorrectedIndex(vectors, usual, track)
+    grouped, again = (
+        CorrectedIndex(table, usual),
+        CorrectedIndex(table, usual),
+    )
     asked = unit(vectors[::20] + 0.1 * rng.standard_normal((300, 32)).astype(np.float32))
     (right, rows), (near, found) = exact.search(asked, 10), grouped.search(asked, 10)
     assert (found[:, 0] == rows[:, 0]).mean() > 0.95
@@ -210,10 +215,9 @@ def test_what_is_usual_for_pieces_is_measured_on_pieces_whatever_the_blocks(
     own = full[quick.piece_track == 7]
     best = [float((own @ full[row]).max()) for row in rows if quick.piece_track[row] != 7]
     assert usual[7] == pytest.approx(sorted(best)[-round(0.05 * len(rows))], abs=1e-4)
-    works = [track.work_id for track in quick.tracks]
     for block in (10, 100):
-        monkeypatch.setattr("recognizer.hubs._BLOCK_WINDOWS", block)
-        np.testing.assert_allclose(Hubs(quick.pieces, quick.piece_track, works).usual, usual, atol=1e-5)
+        monkeypatch.setattr("recognizer.embedded._ROWS_BLOCK", block)
+        np.testing.assert_allclose(Hubs(Embedded.pieces(quick)).usual, usual, atol=1e-5)
 
 
 def test_nothing_heard_is_no_evidence(view: CatalogueView, tmp_path: Path) -> None:
