@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import helper, numpy_helper
 from torch import nn
 
+from models.halves import halved
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
 from models.nets.recognizer import STEP_SAMPLES, RecognizerNet, contract
 from models.nets.salience import SalienceConfig, SalienceNet
@@ -22,10 +22,6 @@ from recognizer.contract import METADATA_KEY, ModelContract
 OPSET = 18
 OUTPUTS = ("features", "pitch", "embedding", "recent")
 MAX_BYTES = 12 * 2**20
-HALF = ".half"
-"""Ends the names of tensors that are stored in half precision."""
-
-_LARGE = 4096  # weights; what is smaller is not worth a cast
 _TOLERANCE = 5e-3
 
 
@@ -62,7 +58,7 @@ def export(net: RecognizerNet, promise: ModelContract, target: Path) -> str:
     """
     model = _traced(_undifferentiated(net), promise)
     _forget_sources(model.graph)
-    _halved(model.graph)
+    halved(model.graph)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, promise.to_json()
     onnx.checker.check_model(model)
@@ -107,17 +103,6 @@ def _forget_sources(graph: onnx.GraphProto) -> None:
     for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
-
-
-def _halved(graph: onnx.GraphProto) -> None:
-    """Store large tensors in half precision, and cast them back: a file of half the size; runtimes cast them once."""
-    for tensor in graph.initializer:
-        weights = numpy_helper.to_array(tensor)
-        if weights.dtype == np.float32 and weights.size >= _LARGE:
-            name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), name + HALF))
-            cast = helper.make_node("Cast", [name + HALF], [name], name=name + "_cast", to=onnx.TensorProto.FLOAT)
-            graph.node.insert(0, cast)
 
 
 def _undifferentiated(net: RecognizerNet) -> RecognizerNet:

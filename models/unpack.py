@@ -15,7 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from models.export import HALF
+from models.halves import HALF
 from models.nets.salience import SalienceConfig, SalienceNet
 
 _PREFIX = "front."
