@@ -18,7 +18,8 @@ from recognizer.onnx_guard import BYTES, fields_of
 METADATA_KEY = "recognizer.calibration"
 MAX_BYTES = 16_384
 
-# Evidence of one candidate, in the order of the weights, and whether more of it may speak for (+1) or against (-1) it.
+# Evidence of one candidate, in the order of the weights, and whether more of it may speak for it (+1). The last one is
+# no evidence (0): the decimal logarithm of the works in the catalogue, by which the weights differ.
 FEATURES: Mapping[str, int] = {
     "long": 1,
     "short": 1,
@@ -27,10 +28,12 @@ FEATURES: Mapping[str, int] = {
     "similarity": 1,
     "margin": 1,
     "lead_lasting": 1,
-    "works": -1,
+    "works": 0,
 }
+WEIGHED = tuple(name for name, sign in FEATURES.items() if sign)
 # What is known before anything is aligned: a logistic function of these alone says what is worth aligning.
-PROMISE = ("similarity", "margin", "lead_lasting", "works")
+PROMISE = ("similarity", "margin", "lead_lasting")
+LARGE = ".large"
 _LIMIT = 1e4
 _METADATA_PROPS = 14
 
@@ -38,9 +41,10 @@ _METADATA_PROPS = 14
 def checked(numbers: object) -> dict[str, float]:
     """The numbers of a calibration, or none at all.
 
-    Per feature ``NAME.weight``, ``NAME.low`` and ``NAME.high`` (evidence is clipped to that range: beyond what was seen
-    when fitting nothing is known), and ``bias``. If there are any, ``promise.bias`` and ``promise.NAME`` are the
-    weights of `PROMISE`.
+    Per feature ``NAME.weight`` in the smallest and ``NAME.weight.large`` in the largest catalogue that it was fitted
+    on, ``NAME.low`` and ``NAME.high`` (evidence is clipped to that range: beyond what was seen when fitting nothing is
+    known), and ``bias`` and ``bias.large``. ``works.low`` and ``works.high`` are the sizes. If there are any,
+    ``promise.bias``, ``promise.NAME`` and the same with ``.large`` are the weights of `PROMISE`.
 
     Raises
     ------
@@ -51,11 +55,12 @@ def checked(numbers: object) -> dict[str, float]:
         raise ModelError("the model's calibration must map names to numbers; calibrate the model again")
     if not numbers:
         return {}
-    promise = {"promise.bias"} | {f"promise.{name}" for name in PROMISE}
+    promise = {f"promise.{name}{size}" for name in ("bias", *PROMISE) for size in ("", LARGE)}
     wanted = (
         (promise if promise & numbers.keys() else set())
-        | {"bias"}
-        | {f"{name}.{part}" for name in FEATURES for part in ("weight", "low", "high")}
+        | {"bias", "bias" + LARGE}
+        | {f"{name}.weight{size}" for name in WEIGHED for size in ("", LARGE)}
+        | {f"{name}.{end}" for name in FEATURES for end in ("low", "high")}
     )
     if set(numbers) != wanted:
         seen = sorted(set(map(str, numbers)) ^ wanted)[:6]
@@ -65,8 +70,10 @@ def checked(numbers: object) -> dict[str, float]:
         if not real or not math.isfinite(value) or abs(value) > _LIMIT:
             raise ModelError(f"the model's calibration: {name} is {value!r}, expected a number within ±{_LIMIT:g}")
     for name, sign in FEATURES.items():
-        wrong = min(numbers[f"{name}.weight"] * sign, numbers.get(f"promise.{name}", 0.0) * sign) < 0
-        if wrong or numbers[f"{name}.low"] > numbers[f"{name}.high"]:
+        weights = [
+            numbers.get(f"{kind}{size}", 0.0) for kind in (f"{name}.weight", f"promise.{name}") for size in ("", LARGE)
+        ]
+        if min(weights) * sign < 0 or numbers[f"{name}.low"] > numbers[f"{name}.high"]:
             raise ModelError(
                 f"the model's calibration: {name} has a weight of the wrong sign or an empty range; calibrate it again"
             )

@@ -4,7 +4,8 @@ Two histories are aligned with the works in question. The *long* one separates b
 a while; the *short* one does not know the song before. What they say, how far the work leads the best rival (one that
 aligns as well says that the chords are common, and stands for the chance maximum of a catalogue of any size), and what
 the embedding says go into one logistic function, whose weights are fitted with ``models.calibrate`` and travel with
-the model. Evidence is clipped to the range it was fitted on.
+the model; what a lead is worth depends on how many works there are to lead, so there are weights for a small and for a
+large catalogue. Evidence is clipped to the range it was fitted on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from recognizer.calibration import FEATURES, PROMISE
+from recognizer.calibration import FEATURES, LARGE, PROMISE, WEIGHED
 from recognizer.matcher import Candidate, best_per_work
 from recognizer.standing import Standing
 
@@ -88,10 +89,8 @@ def gather(
 def weighed(evidence: Evidence, calibration: Mapping[str, float]) -> Candidate:
     """The candidate with its confidence: a probability when the model carries a calibration."""
     if "bias" in calibration:
-        logit = calibration["bias"]
-        for name, value in zip(FEATURES, evidence.values, strict=True):
-            low, high = calibration[f"{name}.low"], calibration[f"{name}.high"]
-            logit += calibration[f"{name}.weight"] * min(max(value, low), high)
+        weights = {name: f"{name}.weight" for name in WEIGHED}
+        logit = _interpolated(dict(zip(FEATURES, evidence.values, strict=True)), calibration, "bias", weights)
     else:
         logit = _SLOPE * (evidence.values[0] - _MIDPOINT)
     return replace(evidence.candidate, confidence=_logistic(logit))
@@ -102,11 +101,26 @@ def promise(standing: Standing, works: int, calibration: Mapping[str, float]) ->
     if "promise.bias" not in calibration:
         return 1.0
     values = standing._asdict() | {"works": math.log10(max(1, works))}
-    logit = calibration["promise.bias"]
-    for name in PROMISE:
-        low, high = calibration[f"{name}.low"], calibration[f"{name}.high"]
-        logit += calibration[f"promise.{name}"] * min(max(values[name], low), high)
-    return _logistic(logit)
+    weights = {name: f"promise.{name}" for name in PROMISE}
+    return _logistic(_interpolated(values, calibration, "promise.bias", weights))
+
+
+def _interpolated(
+    values: Mapping[str, float], calibration: Mapping[str, float], bias: str, weights: Mapping[str, str]
+) -> float:
+    """Logit between those of the smallest and the largest catalogue, by the logarithm of the works."""
+    small, large = calibration[bias], calibration[bias + LARGE]
+    for name, key in weights.items():
+        value = _clipped(values, calibration, name)
+        small += calibration[key] * value
+        large += calibration[key + LARGE] * value
+    low, high = calibration["works.low"], calibration["works.high"]
+    share = (_clipped(values, calibration, "works") - low) / (high - low) if high > low else 0.0
+    return small + share * (large - small)
+
+
+def _clipped(values: Mapping[str, float], calibration: Mapping[str, float], name: str) -> float:
+    return min(max(values[name], calibration[f"{name}.low"]), calibration[f"{name}.high"])
 
 
 def _logistic(logit: float) -> float:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from models.calibration.collect import Bools, Doubles, Samples
-from recognizer.calibration import FEATURES, PROMISE
+from recognizer.calibration import FEATURES, LARGE, PROMISE, WEIGHED
 
-_RIDGE = 1e-3  # per candidate, on standardised weights
+_RIDGE = 3e-4  # per candidate, on standardised weights
 _ROUNDS = 3000
 _TAIL = 0.002  # share of candidates beyond the range that evidence is clipped to, on either side
 _DIGITS = 6
+_SIZE = list(FEATURES).index("works")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,64 +48,90 @@ def fit(samples: Samples, gated: Mapping[str, float] | None = None) -> dict[str,
     """
     low = np.quantile(samples.evidence, _TAIL, axis=0)
     high = np.quantile(samples.evidence, 1 - _TAIL, axis=0)
+    low[_SIZE], high[_SIZE] = samples.evidence[:, _SIZE].min(), samples.evidence[:, _SIZE].max()
     gated = gated or {}
     for k, name in enumerate(FEATURES):
         if gated and name in PROMISE:
             low[k], high[k] = gated[f"{name}.low"], gated[f"{name}.high"]
-    clipped = np.clip(samples.evidence, low, high)
-    weights, bias = _fitted(clipped, samples.true, np.array(list(FEATURES.values())))
-    numbers = {"bias": bias}
-    for k, name in enumerate(FEATURES):
-        numbers[f"{name}.weight"] = float(weights[k])
-        numbers[f"{name}.low"], numbers[f"{name}.high"] = float(low[k]), float(high[k])
+    numbers = {f"{name}.low": float(low[k]) for k, name in enumerate(FEATURES)}
+    numbers |= {f"{name}.high": float(high[k]) for k, name in enumerate(FEATURES)}
+    weights, bias = _fitted(samples, numbers, WEIGHED)
+    for size, own, constant in zip(("", LARGE), weights, bias, strict=True):
+        numbers |= {f"{name}.weight{size}": float(weight) for name, weight in zip(WEIGHED, own, strict=True)}
+        numbers["bias" + size] = float(constant)
     numbers |= {name: value for name, value in gated.items() if name.startswith("promise.")}
     return {name: round(value, _DIGITS) for name, value in numbers.items()}
 
 
 def with_gate(samples: Samples, numbers: Mapping[str, float]) -> dict[str, float]:
     """A calibration fitted on samples, with the weights that `recognizer.fusion.promise` needs."""
-    columns = [list(FEATURES).index(name) for name in PROMISE]
-    low, high = (np.array([numbers[f"{name}.{end}"] for name in PROMISE]) for end in ("low", "high"))
-    clipped = np.clip(samples.evidence[:, columns], low, high)
-    weights, bias = _fitted(clipped, samples.true, np.array([FEATURES[name] for name in PROMISE]))
-    gate = {"promise.bias": bias}
-    gate |= {f"promise.{name}": float(weight) for name, weight in zip(PROMISE, weights, strict=True)}
+    weights, bias = _fitted(samples, numbers, PROMISE)
+    gate: dict[str, float] = {}
+    for size, own, constant in zip(("", LARGE), weights, bias, strict=True):
+        gate |= {f"promise.{name}{size}": float(weight) for name, weight in zip(PROMISE, own, strict=True)}
+        gate["promise.bias" + size] = float(constant)
     return dict(numbers) | {name: round(value, _DIGITS) for name, value in gate.items()}
 
 
-def _fitted(x: Doubles, true: Bools, signs: npt.NDArray[np.int64]) -> tuple[Doubles, float]:
-    """Weights and bias for ``x`` as it is, fitted on it standardised; what never varies has no weight."""
+def _clipped(evidence: Doubles, numbers: Mapping[str, float], names: Sequence[str]) -> Doubles:
+    """Columns of the evidence, within their ranges."""
+    low, high = (np.array([numbers[f"{name}.{end}"] for name in names]) for end in ("low", "high"))
+    return np.clip(evidence[:, [list(FEATURES).index(name) for name in names]], low, high)
+
+
+def _share(evidence: Doubles, numbers: Mapping[str, float]) -> Doubles:
+    """Of the largest catalogue: 0 in the smallest, 1 in it, by the logarithm of the works; shape (candidates,)."""
+    low, high = numbers["works.low"], numbers["works.high"]
+    works = _clipped(evidence, numbers, ("works",))[:, 0]
+    return (works - low) / (high - low) if high > low else np.zeros(len(works))
+
+
+def _fitted(samples: Samples, numbers: Mapping[str, float], names: Sequence[str]) -> tuple[Doubles, Doubles]:
+    """Weights of the named evidence and bias, for the smallest and the largest catalogue: shapes (2, names) and (2,).
+
+    Fitted on standardised evidence; what never varies has no weight.
+    """
+    x, share = _clipped(samples.evidence, numbers, names), _share(samples.evidence, numbers)
     mean, spread = x.mean(axis=0), x.std(axis=0)
     constant = spread < 1e-9
     spread = np.where(constant, 1.0, spread)
     standardised = (x - mean) / spread
     standardised[:, constant] = 0.0
-    weights, bias = _descend(standardised, true.astype(np.float64), signs)
-    weights = np.where(constant, 0.0, weights / spread)
-    return weights, float(bias - weights @ mean)
+    both = np.stack([1.0 - share, share], axis=1)
+    design = np.hstack([standardised * both[:, :1], standardised * both[:, 1:], both])
+    signs = np.array([FEATURES[name] for name in names] * 2 + [0, 0])
+    found = _descend(design, samples.true.astype(np.float64), signs)
+    weights = np.where(constant, 0.0, found[:-2].reshape(2, -1) / spread)
+    bias = found[-2:] - weights @ mean
+    if not share.any():  # one size only
+        weights[1], bias[1] = weights[0], bias[0]
+    return weights, bias
 
 
-def _descend(x: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> tuple[Doubles, float]:
-    """Weights (with the given signs or zero) and bias that minimise the mean logistic loss."""
-    design = np.column_stack([x, np.ones(len(x))])
-    ridge = np.append(np.full(x.shape[1], _RIDGE), 0.0)
-    step = 1.0 / (0.25 * float(np.linalg.eigvalsh(design.T @ design / len(x)).max()) + _RIDGE)
+def _descend(design: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> Doubles:
+    """Weights that minimise the mean logistic loss, with the given signs or zero; of sign 0: free and unshrunk."""
+    ridge = np.where(signs == 0, 0.0, _RIDGE)
+    step = 1.0 / (0.25 * float(np.linalg.eigvalsh(design.T @ design / len(design)).max()) + _RIDGE)
     now = ahead = np.zeros(design.shape[1])
     momentum = 1.0
     for _ in range(_ROUNDS):
-        slope = design.T @ (_logistic(design @ ahead) - y) / len(x) + ridge * ahead
+        slope = design.T @ (_logistic(design @ ahead) - y) / len(design) + ridge * ahead
         following = ahead - step * slope
-        following[:-1] = np.where(following[:-1] * signs < 0, 0.0, following[:-1])
+        following = np.where(following * signs < 0, 0.0, following)
         faster = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         ahead = following + (momentum - 1) / faster * (following - now)
         now, momentum = following, faster
-    return now[:-1], float(now[-1])
+    return now
 
 
-def probabilities(evidence: Doubles, numbers: dict[str, float]) -> Doubles:
+def probabilities(evidence: Doubles, numbers: Mapping[str, float]) -> Doubles:
     """What `recognizer.fusion.weighed` says of each row; shape (candidates,)."""
-    low, high, weights = (np.array([numbers[f"{n}.{part}"] for n in FEATURES]) for part in ("low", "high", "weight"))
-    return _logistic(np.clip(evidence, low, high) @ weights + numbers["bias"])
+    x, share = _clipped(evidence, numbers, WEIGHED), _share(evidence, numbers)
+    small, large = (
+        x @ np.array([numbers[f"{name}.weight{size}"] for name in WEIGHED]) + numbers["bias" + size]
+        for size in ("", LARGE)
+    )
+    return _logistic(small + share * (large - small))
 
 
 def _logistic(logit: Doubles) -> Doubles:

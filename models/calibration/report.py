@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.calibration.fit import Reliability
-from recognizer.calibration import FEATURES
+from recognizer.calibration import LARGE, WEIGHED
 from recognizer.errors import UsageError
 
 
@@ -18,12 +18,12 @@ def table(reliability: Reliability) -> str:
 
 
 def weights(numbers: dict[str, float]) -> str:
-    """The weights, each with the range of its evidence."""
-    lines = [f"{'evidence':<12}{'weight':>9}{'from':>9}{'to':>9}"]
-    for name in FEATURES:
-        parts = (numbers[f"{name}.{part}"] for part in ("weight", "low", "high"))
+    """The weights in the smallest and the largest catalogue, each with the range of its evidence."""
+    lines = [f"{'evidence':<12}{'small':>9}{'large':>9}{'from':>9}{'to':>9}"]
+    for name in WEIGHED:
+        parts = (numbers[f"{name}.{part}"] for part in ("weight", "weight" + LARGE, "low", "high"))
         lines.append(f"{name:<12}" + "".join(f"{value:9.3f}" for value in parts))
-    return "\n".join([*lines, f"{'bias':<12}{numbers['bias']:9.3f}"])
+    return "\n".join([*lines, f"{'bias':<12}{numbers['bias']:9.3f}{numbers['bias' + LARGE]:9.3f}"])
 
 
 def picture(path: Path, reliability: Reliability, title: str) -> None:

@@ -77,7 +77,7 @@ def test_removed_and_added_again(indexer: Indexer, indexed: Path, collection: Pa
     assert indexer("compact", "--catalogue", indexed).code == 0
     opened = Catalogue.open(indexed)
     assert len(opened.manifest.segments) == 1 and opened.manifest.segments[0].removed == ()
-    assert len(list((indexed / "files").iterdir())) == 4
+    assert len(list((indexed / "files").iterdir())) == 5
     assert one in opened.tracks()
 
 
@@ -90,7 +90,7 @@ def test_stats(indexer: Indexer, indexed: Path) -> None:
 
 def test_verify_tells_whole_from_damaged(indexer: Indexer, indexed: Path) -> None:
     whole = indexer("verify", "--catalogue", indexed)
-    assert whole.code == 0 and "generation 1 is whole: 4 files, 3 references" in whole.out
+    assert whole.code == 0 and "generation 1 is whole: 5 files, 3 references" in whole.out
     path = next((indexed / "files").iterdir())
     path.write_bytes(path.read_bytes() + b"!")
     done = indexer("verify", "--catalogue", indexed, "--json")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from recognizer.calibration import FEATURES, METADATA_KEY, PROMISE, appended, checked, split
+from recognizer.calibration import FEATURES, METADATA_KEY, PROMISE, WEIGHED, appended, checked, split
 from recognizer.embedder import Embedder
 from recognizer.errors import ModelError
-from recognizer.fusion import gather, promise, weighed
+from recognizer.fusion import Evidence, gather, promise, weighed
 from recognizer.matcher import Candidate
 from recognizer.onnx_guard import refuse_external_data
 from recognizer.released import baseline_model_path
@@ -22,9 +22,11 @@ RATE = 1000
 
 
 def numbers(**changes: float) -> dict[str, float]:
-    made = {"bias": -2.0}
-    for name, sign in FEATURES.items():
-        made |= {f"{name}.weight": 0.5 * sign, f"{name}.low": 0.0, f"{name}.high": 8.0}
+    made = {"bias": -2.0, "bias.large": -2.0}
+    for name in FEATURES:
+        made |= {f"{name}.low": 0.0, f"{name}.high": 8.0}
+    for name in WEIGHED:
+        made |= {f"{name}.weight": 0.5, f"{name}.weight.large": 0.5}
     return made | changes
 
 
@@ -70,6 +72,7 @@ def test_a_calibration_is_read_and_changes_no_identity(tmp_path: Path) -> None:
         {"bias": True},
         {"bias": "1"},
         {"long.weight": -1.0},
+        {"long.weight.large": -0.1},
         {"works.weight": 0.1},
         {"long.low": 9.0},
         {"surprise": 1.0},
@@ -126,7 +129,7 @@ def test_two_references_of_one_work_are_no_rivals() -> None:
     assert dict(zip(FEATURES, only.values, strict=True))["lead_short"] == 4.0
 
 
-@pytest.mark.parametrize("name", list(FEATURES))
+@pytest.mark.parametrize("name", WEIGHED)
 def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> None:
     (base,) = gather([candidate("a", 3.0)], [], RATE, 10)
     at = list(FEATURES).index(name)
@@ -135,20 +138,41 @@ def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> No
         values = list(base.values)
         values[at] = value
         said.append(weighed(type(base)(base.candidate, tuple(values)), numbers()).confidence)
-    assert sorted(said, reverse=FEATURES[name] < 0) == said
+    assert sorted(said) == said
     assert said[0] == said[1] and said[-1] == said[-2] and said[1] != said[-2]
     assert 0 < min(said) and max(said) < 1
 
 
+def test_weights_lie_between_those_of_a_small_and_of_a_large_catalogue() -> None:
+    known = numbers(**{"long.weight.large": 1.5, "bias.large": -3.0, "works.low": 2.0, "works.high": 3.0})
+    found = {works: gather([candidate("a", 3.0, (0, 0))], [], RATE, works)[0] for works in (10, 100, 1000, 100_000)}
+    logits = {works: math.log(said / (1 - said)) for works, said in _said(found, known).items()}
+    assert logits[10] == logits[100] and logits[1000] == logits[100_000]
+    assert logits[1000] - logits[100] == pytest.approx(3.0 - 1.0)
+    (between,) = gather([candidate("a", 3.0, (0, 0))], [], RATE, 316)
+    said = weighed(between, known).confidence
+    assert math.log(said / (1 - said)) == pytest.approx((logits[100] + logits[1000]) / 2, abs=0.01)
+
+
+def _said(found: dict[int, Evidence], known: dict[str, float]) -> dict[int, float]:
+    return {works: weighed(evidence, known).confidence for works, evidence in found.items()}
+
+
 def gate(**changes: float) -> dict[str, float]:
-    return {"promise.bias": -4.0} | {f"promise.{name}": 2.0 * FEATURES[name] for name in PROMISE} | changes
+    made = {"promise.bias": -4.0, "promise.bias.large": -4.0}
+    return made | {f"promise.{name}{size}": 2.0 for name in PROMISE for size in ("", ".large")} | changes
 
 
 def test_a_gate_belongs_to_a_calibration_whole_or_not_at_all() -> None:
     assert checked(numbers() | gate()) == numbers() | gate()
     half = gate()
     del half["promise.margin"]
-    for bad in (half, gate(**{"promise.margin": -0.1}), gate(**{"promise.works": 0.1}), gate(**{"promise.long": 1.0})):
+    for bad in (
+        half,
+        gate(**{"promise.margin": -0.1}),
+        gate(**{"promise.margin.large": -0.1}),
+        gate(**{"promise.long": 1.0}),
+    ):
         with pytest.raises(ModelError, match="calibration"):
             checked(numbers() | bad)
 
@@ -157,5 +181,6 @@ def test_promise_grows_with_what_stands_out_and_is_certain_of_nothing() -> None:
     known = numbers() | gate()
     none, some, much = (promise(Standing(value, value, value), 100, known) for value in (0.0, 1.0, 1e9))
     assert 0 < none < some < much < 1
-    assert promise(Standing(1.0), 100_000, known) < promise(Standing(1.0), 100, known)
+    large = known | {"promise.similarity.large": 1.0, "works.low": 2.0, "works.high": 3.0}
+    assert promise(Standing(1.0), 1000, large) < promise(Standing(1.0), 316, large) < promise(Standing(1.0), 100, large)
     assert promise(Standing(), 100, numbers()) == promise(Standing(), 100, {}) == 1.0

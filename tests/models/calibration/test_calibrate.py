@@ -13,7 +13,7 @@ from models.calibrate import EVERY_STEP, keep, main
 from models.calibration.collect import Catalogues, Samples, collect, drawn
 from models.calibration.fit import fit, probabilities, with_gate
 from models.calibration.programmes import Programme, read_programmes, remembered
-from recognizer.calibration import FEATURES, PROMISE, checked
+from recognizer.calibration import FEATURES, LARGE, PROMISE, checked
 from recognizer.catalogue import Catalogue, CatalogueWriter, Track
 from recognizer.embedder import Embedder
 from recognizer.errors import UsageError
@@ -76,12 +76,11 @@ def test_what_promises_nothing_is_not_aligned(embedder: Embedder, catalogue: Pat
     heard, view = remembered(programme, embedder), Catalogue.open(catalogue).view()
     whole = collect(programme, heard, view, embedder.contract, EVERY_STEP, group=0)
     first = with_gate(whole, fit(whole))
-    assert checked(first) == first and first.keys() - fit(whole).keys() == {"promise.bias"} | {
-        f"promise.{name}" for name in PROMISE
-    }
+    gate = {f"promise.{name}{size}" for name in ("bias", *PROMISE) for size in ("", LARGE)}
+    assert checked(first) == first and first.keys() - fit(whole).keys() == gate
     gated = collect(programme, heard, view, embedder.contract, EVERY_STEP, 0, first)
     assert gated.true.sum() >= 0.9 * whole.true.sum() and len(gated.true) < len(whole.true)
-    shut = first | {"promise.bias": -30.0}
+    shut = first | {"promise.bias": -30.0, "promise.bias" + LARGE: -30.0}
     assert not len(collect(programme, heard, view, embedder.contract, EVERY_STEP, 0, shut).true)
     assert fit(gated, first)["promise.bias"] == first["promise.bias"]
 
