@@ -97,7 +97,7 @@ class MatcherSettings:
     fresh_decay: float = 0.7
     shortlist: int = 12
     look: int = 6
-    promise: float = 0.005
+    promise: float = 0.02
     nearest: int = 2
     promising: float = 0.7
     glance: Resolution = Resolution(4, AlignSettings(stack=2, offset=0.8))

@@ -45,8 +45,10 @@ def test_every_released_model_has_a_card_and_reproduces_its_golden_outputs(path:
     assert digest in path.with_suffix(".md").read_text()
     with np.load(GOLDEN / f"{embedder.contract.name}.npz") as kept:
         output = embedder.run([golden_step(kept["pcm"], kept["past"])])[0]
+        # What is rounded to 8 bits may fall either way on another processor.
+        tolerance = 1e-2 if embedder.contract.name.endswith("-int8") else 2e-3
         for name in set(kept.files) - {"pcm", "past", "model_id"}:
-            np.testing.assert_allclose(getattr(output, name), kept[name], atol=2e-3)
+            np.testing.assert_allclose(getattr(output, name), kept[name], atol=tolerance)
 
 
 def test_a_release_that_is_not_the_default_leaves_the_default_alone(tmp_path: Path) -> None:
