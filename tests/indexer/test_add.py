@@ -52,6 +52,8 @@ def test_a_file_indexed_gives_the_vectors_of_the_line(indexed: Path, collection:
         rows = view.vector_track == view.track_number(track.reference_id)
         assert np.array_equal(view.vectors[rows], expected.embeddings)
         assert np.array_equal(view.vector_start_s[rows], expected.starts_s)
+        pieces = view.pieces[view.piece_track == view.track_number(track.reference_id)]
+        assert len(pieces) > 1 and np.array_equal(pieces, expected.pieces.astype(np.float16))
         number = view.track_number(track.reference_id)
         assert number is not None
         np.testing.assert_allclose(view.pitch(number), expected.pitch, atol=expected.pitch.max() / 500)

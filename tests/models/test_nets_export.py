@@ -45,3 +45,8 @@ def test_two_checkpoints_become_one_file_that_the_live_line_reads(tmp_path: Path
     with torch.no_grad():
         expected = whole(torch.from_numpy(audio)[None], torch.zeros(1, 0, 84))[2][0].numpy()
     np.testing.assert_allclose(analysis.embeddings[0], expected, atol=2e-3)
+    # A piece for every step from the first that is whole: the newest ten seconds, as a feed hears them.
+    assert analysis.pieces.shape == (12 - 5 + 1, 16)
+    with torch.no_grad():
+        newest = whole(torch.from_numpy(audio)[None], torch.zeros(1, 0, 84))[3][0].numpy()
+    np.testing.assert_allclose(analysis.pieces[5], newest, atol=2e-3)
