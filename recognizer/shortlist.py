@@ -121,9 +121,8 @@ class Shortlist:
 
     def nearness(self, view: CatalogueView, track: int) -> Nearness:
         """How near the newest windows are to a reference; zeros where there is nothing to compare."""
-        first, end = np.searchsorted(view.vector_track, [track, track + 1]).tolist()
-        stored = view.vectors[first:end]
-        if first == end or self._windows.shape[1] != stored.shape[1]:
+        stored = view.windows_of(track)
+        if not len(stored) or self._windows.shape[1] != stored.shape[1]:
             return Nearness()
         best = (self._windows @ stored.T).max(axis=1)
         newest = max(float(best[-1]) - hubs(view).taken(track), self._piece_nearness(view, track))
@@ -131,13 +130,13 @@ class Shortlist:
 
     def _piece_nearness(self, view: CatalogueView, track: int) -> float:
         """Best mean cosine of the newest pieces with some of the reference that follow each other as they do."""
-        first, end = np.searchsorted(view.piece_track, [track, track + 1]).tolist()
-        if first == end or self._pieces.shape[1] != view.pieces.shape[1]:
+        stored = view.pieces_of(track)
+        if not len(stored) or self._pieces.shape[1] != stored.shape[1]:
             return -1.0
-        cosines = self._pieces @ view.pieces[first:end].astype(np.float32).T
-        line = np.zeros(end - first, dtype=np.float32)
+        cosines = self._pieces @ stored.astype(np.float32).T
+        line = np.zeros(len(stored), dtype=np.float32)
         for ago, row in enumerate(cosines[::-1]):
-            line += row[np.maximum(np.arange(end - first) - ago, 0)]
+            line += row[np.maximum(np.arange(len(stored)) - ago, 0)]
         return float(line.max()) / len(cosines) - piece_hubs(view).taken(track)
 
     def save(self) -> dict[str, Any]:

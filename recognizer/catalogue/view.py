@@ -73,6 +73,8 @@ class CatalogueView:
         self.piece_track: Ints = np.repeat(np.arange(len(counts), dtype=np.int32), piece_counts)
         self.pieces: Halves = np.concatenate(pieces)
         self.pieces.flags.writeable = False
+        self._window_end = np.cumsum(counts).tolist()
+        self._piece_end = np.cumsum(piece_counts).tolist()
         self._number = {track.reference_id: number for number, track in enumerate(self.tracks)}
         self._of_work: dict[str, list[int]] = {}
         for number, track in enumerate(self.tracks):
@@ -112,6 +114,14 @@ class CatalogueView:
         """Pitch sequence of a track, shape (frames, bins), at ``pitch_fps``; within 1/510 of its maximum."""
         stored = self._pitch[track_no]
         return stored.values.astype(np.float32) * np.float32(stored.scale / 255.0)
+
+    def windows_of(self, track_no: int) -> Floats:
+        """Embeddings of a track's windows, shape (its windows, dimension)."""
+        return self.vectors[self._window_end[track_no - 1] if track_no else 0 : self._window_end[track_no]]
+
+    def pieces_of(self, track_no: int) -> Halves:
+        """Embeddings of a track's pieces, shape (its pieces, dimension)."""
+        return self.pieces[self._piece_end[track_no - 1] if track_no else 0 : self._piece_end[track_no]]
 
     def track_number(self, reference_id: str) -> int | None:
         """Track number of a reference, ``None`` when it is not in the catalogue."""
