@@ -93,8 +93,8 @@ class CorrectedIndex:
     """Search among windows by what is left of their cosine when half of what is usual is taken off.
 
     Exact among up to `_EXACT_WINDOWS`; among more, rows are grouped, and the nearest of the groups are searched (an
-    inverted file, in a few seconds of building): in a fifth of the groups, 97 in 100 of real feeds' windows find the same
-    nearest track; pieces, of which there are twice as many, do so in a tenth.
+    inverted file, in a few seconds of building): in a fifth of the groups, 97 in 100 windows find the same nearest
+    track; pieces, of which there are twice as many, do so in a tenth.
 
     Parameters
     ----------
