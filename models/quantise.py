@@ -9,7 +9,6 @@ its own, so that catalogues are built with the one or the other; a calibration i
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import sys
@@ -22,6 +21,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from models.halves import halved, unhalved
+from models.release import file_name
 from recognizer import calibration
 from recognizer.contract import METADATA_KEY
 from recognizer.decode import decode
@@ -115,7 +115,7 @@ def heard(embedder: Embedder, folder: Path) -> list[StepInput]:
 def _steps(embedder: Embedder, path: Path) -> Iterator[StepInput]:
     contract = embedder.contract
     windower, past, position = Windower(contract.step_samples, contract.context_samples), PastFeatures(contract), 0
-    for block in decode(path, contract.sample_rate_hz, max_seconds=None):
+    for block in decode(path, contract.sample_rate_hz):
         windower.push(block, position)
         position += len(block)
         while (step := windower.pop()) is not None:
@@ -143,8 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     draft = options.out / "quantised.part"
     draft.write_bytes(blob)
     made = Embedder(draft)
-    sha8 = hashlib.sha256(calibration.split(blob)[0]).hexdigest()[:8]
-    path = options.out / f"{made.contract.name}-{sha8}.onnx"
+    path = options.out / file_name(made)
     draft.rename(path)
     print(path)
     return 0

@@ -57,7 +57,7 @@ def release(model: Path, about: str, folder: Path, golden: Path | None, default:
     embedder = Embedder(model)
     name = embedder.contract.name
     blob = model.read_bytes()
-    path = folder / f"{name}-{embedder.model_id.removeprefix('sha256:')[:8]}.onnx"
+    path = folder / file_name(embedder)
     for earlier in folder.glob(f"{name}-????????.*"):
         earlier.unlink()
     path.write_bytes(blob)
@@ -69,6 +69,11 @@ def release(model: Path, about: str, folder: Path, golden: Path | None, default:
     if default:
         (folder / "default.txt").write_text(path.name + "\n", encoding="utf-8")
     return path
+
+
+def file_name(embedder: Embedder) -> str:
+    """What a model's file is called: its name and the first eight digits of its identity."""
+    return f"{embedder.contract.name}-{embedder.model_id.removeprefix('sha256:')[:8]}.onnx"
 
 
 def card(file: str, blob: bytes, model_id: str, contract: ModelContract, about: str) -> str:

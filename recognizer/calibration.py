@@ -30,9 +30,10 @@ FEATURES: Mapping[str, int] = {
     "lead_lasting": 1,
     "works": 0,
 }
-WEIGHED = tuple(name for name, sign in FEATURES.items() if sign)
+# Evidence → the number that weighs it.
+WEIGHTS: Mapping[str, str] = {name: f"{name}.weight" for name, sign in FEATURES.items() if sign}
 # What is known before anything is aligned: a logistic function of these alone says what is worth aligning.
-PROMISE = ("similarity", "margin", "lead_lasting")
+PROMISE: Mapping[str, str] = {name: f"promise.{name}" for name in ("similarity", "margin", "lead_lasting")}
 LARGE = ".large"
 _LIMIT = 1e4
 _METADATA_PROPS = 14
@@ -55,11 +56,10 @@ def checked(numbers: object) -> dict[str, float]:
         raise ModelError("the model's calibration must map names to numbers; calibrate the model again")
     if not numbers:
         return {}
-    promise = {f"promise.{name}{size}" for name in ("bias", *PROMISE) for size in ("", LARGE)}
+    promise = {key + size for key in ("promise.bias", *PROMISE.values()) for size in ("", LARGE)}
     wanted = (
         (promise if promise & numbers.keys() else set())
-        | {"bias", "bias" + LARGE}
-        | {f"{name}.weight{size}" for name in WEIGHED for size in ("", LARGE)}
+        | {key + size for key in ("bias", *WEIGHTS.values()) for size in ("", LARGE)}
         | {f"{name}.{end}" for name in FEATURES for end in ("low", "high")}
     )
     if set(numbers) != wanted:

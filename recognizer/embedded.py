@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,24 @@ from recognizer.catalogue import CatalogueView
 from recognizer.step import Floats
 
 Ints = npt.NDArray[np.integer[Any]]
+_Made = TypeVar("_Made")
 _COHORT = 512  # embeddings
 _COHORT_BLOCK = 32  # compared at once: bounds memory on large catalogues
 _ROWS_BLOCK = 65_536
+
+
+def once_per_view(make: Callable[[CatalogueView], _Made]) -> Callable[[CatalogueView], _Made]:
+    """Remember what a function makes of each view as long as the view lives; it must not hold on to the view."""
+    known: WeakKeyDictionary[CatalogueView, _Made] = WeakKeyDictionary()
+
+    @wraps(make)
+    def remembered(view: CatalogueView) -> _Made:
+        found = known.get(view)
+        if found is None:
+            found = known[view] = make(view)
+        return found
+
+    return remembered
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from recognizer.calibration import FEATURES, LARGE, PROMISE, WEIGHED
+from recognizer.calibration import FEATURES, LARGE, PROMISE, WEIGHTS
 from recognizer.matcher import Candidate, best_per_work
 from recognizer.standing import Standing
 
@@ -89,8 +89,7 @@ def gather(
 def weighed(evidence: Evidence, calibration: Mapping[str, float]) -> Candidate:
     """The candidate with its confidence: a probability when the model carries a calibration."""
     if "bias" in calibration:
-        weights = {name: f"{name}.weight" for name in WEIGHED}
-        logit = _interpolated(dict(zip(FEATURES, evidence.values, strict=True)), calibration, "bias", weights)
+        logit = _interpolated(dict(zip(FEATURES, evidence.values, strict=True)), calibration, "bias", WEIGHTS)
     else:
         logit = _SLOPE * (evidence.values[0] - _MIDPOINT)
     return replace(evidence.candidate, confidence=_logistic(logit))
@@ -101,8 +100,7 @@ def promise(standing: Standing, works: int, calibration: Mapping[str, float]) ->
     if "promise.bias" not in calibration:
         return 1.0
     values = standing._asdict() | {"works": math.log10(max(1, works))}
-    weights = {name: f"promise.{name}" for name in PROMISE}
-    return _logistic(_interpolated(values, calibration, "promise.bias", weights))
+    return _logistic(_interpolated(values, calibration, "promise.bias", PROMISE))
 
 
 def _interpolated(

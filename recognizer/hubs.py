@@ -14,14 +14,13 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
-from recognizer.embedded import Embedded
+from recognizer.embedded import Embedded, once_per_view
 from recognizer.step import Floats
 
 _LEAST_COHORT = 20  # fewer windows of other works say nothing about what is usual
@@ -33,9 +32,6 @@ _EXACT_WINDOWS = 50_000  # some 800 songs: a step takes about 2 ms
 _GROUPS_PER_ROOT, _MOST_GROUPS = 0.75, 1024
 _SEARCHED_SHARE, _SEARCHED_SHARE_OF_PIECES = 5, 10  # one group in so many
 _GROUPING_ROUNDS, _SAMPLE_PER_GROUP = 5, 50
-
-_of_windows: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
-_of_pieces: WeakKeyDictionary[CatalogueView, Hubs] = WeakKeyDictionary()
 
 
 class Hubs:
@@ -53,20 +49,16 @@ class Hubs:
 
     Attributes
     ----------
+    table : Embedded
     usual : float32 array, shape (tracks,)
         What the nearest twentieth of unrelated windows reach, as their best cosine with a track's windows; 0 for all
         when the catalogue holds too little to tell.
     """
 
     def __init__(self, table: Embedded, searched_share: int = _SEARCHED_SHARE) -> None:
-        self._table, self._searched_share = table, searched_share
+        self.table, self._searched_share = table, searched_share
         self._width = table.vectors.shape[1]
         self.usual = _usual(table)
-
-    def corrected(self, similarity: Floats) -> Floats:
-        """Best cosines with the tracks, shape (..., tracks), less what each usually gets; in tenths of cosine."""
-        usual = np.float32(_SHARE) * self.usual
-        return np.asarray((similarity - usual) / np.float32(_UNIT), dtype=np.float32)
 
     def taken(self, track: int) -> float:
         """What is taken off the cosines with a track."""
@@ -82,7 +74,7 @@ class Hubs:
 
     @cached_property
     def _index(self) -> CorrectedIndex:
-        return CorrectedIndex(self._table, self.usual, self._searched_share)
+        return CorrectedIndex(self.table, self.usual, self._searched_share)
 
     def search(self, embeddings: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
         """The rows that stand out most, see `CorrectedIndex.search`."""
@@ -138,7 +130,7 @@ class CorrectedIndex:
         Returns
         -------
         scores : float32 array, shape (queries, up to ``count``)
-            As `Hubs.corrected` has them, best first.
+            As `Hubs.score` has them, best first.
         rows : int64 array, the same shape
         """
         queries = len(embeddings)
@@ -152,20 +144,16 @@ class CorrectedIndex:
         return scores, rows
 
 
+@once_per_view
 def hubs(view: CatalogueView) -> Hubs:
     """The hub correction of a view's windows, computed once."""
-    found = _of_windows.get(view)
-    if found is None:
-        found = _of_windows[view] = Hubs(Embedded.windows(view))
-    return found
+    return Hubs(Embedded.windows(view))
 
 
+@once_per_view
 def piece_hubs(view: CatalogueView) -> Hubs:
     """The same of its pieces."""
-    found = _of_pieces.get(view)
-    if found is None:
-        found = _of_pieces[view] = Hubs(Embedded.pieces(view), _SEARCHED_SHARE_OF_PIECES)
-    return found
+    return Hubs(Embedded.pieces(view), _SEARCHED_SHARE_OF_PIECES)
 
 
 def warm(view: CatalogueView) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from recognizer.align import AlignSettings
 from recognizer.catalogue import CatalogueView
+from recognizer.embedded import Embedded
 from recognizer.matcher import MatcherSettings, Resolution
 from recognizer.reference import Analysis
 from recognizer.second_opinion import Opinion, opinions
@@ -194,7 +195,7 @@ def track_similarity(view: CatalogueView, query: Analysis) -> Floats:
     Mean, over stretches of six windows, of the best mean cosine with windows of the track that follow each other as the
     query's do, in one of three tempi. A long track has more windows to be near with, but not more lines in order.
     """
-    return _along_lines(view, query, lambda embeddings: embeddings @ np.asarray(view.vectors).T)
+    return _along_lines(view, query, Embedded.windows(view).cosine)
 
 
 def track_nearness(view: CatalogueView, query: Analysis) -> Floats:

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
 from recognizer.hubs import Hubs, hubs, piece_hubs
@@ -80,12 +79,12 @@ class Shortlist:
             Of its newest seconds alone.
         """
         self._windows = _appended(self._windows, embedding, _SIMILARITY_STEPS)
-        nearest = [_above_the_weakest(view, hubs(view), view.vector_track, embedding, self._settings.hits)]
+        nearest = [_above_the_weakest(view, hubs(view), embedding, self._settings.hits)]
         if recent is not None:
             self._pieces = _appended(self._pieces, recent, _LINE_PIECES)
             # A catalogue of an earlier version has no pieces; windows are comparable, though less near.
-            table, track = (piece_hubs(view), view.piece_track) if len(view.pieces) else (hubs(view), view.vector_track)
-            nearest.append(_above_the_weakest(view, table, track, recent, self._settings.hits))
+            corrected = piece_hubs(view) if len(view.pieces) else hubs(view)
+            nearest.append(_above_the_weakest(view, corrected, recent, self._settings.hits))
         self._fade(nearest[0], nearest)
 
     def pause(self) -> None:
@@ -121,7 +120,7 @@ class Shortlist:
 
     def nearness(self, view: CatalogueView, track: int) -> Nearness:
         """How near the newest windows are to a reference; zeros where there is nothing to compare."""
-        stored = view.windows_of(track)
+        stored = view.vectors[view.window_rows(track)]
         if not len(stored) or self._windows.shape[1] != stored.shape[1]:
             return Nearness()
         best = (self._windows @ stored.T).max(axis=1)
@@ -130,7 +129,7 @@ class Shortlist:
 
     def _piece_nearness(self, view: CatalogueView, track: int) -> float:
         """Best mean cosine of the newest pieces with some of the reference that follow each other as they do."""
-        stored = view.pieces_of(track)
+        stored = view.pieces[view.piece_rows(track)]
         if not len(stored) or self._pieces.shape[1] != stored.shape[1]:
             return -1.0
         cosines = self._pieces @ stored.astype(np.float32).T
@@ -162,22 +161,20 @@ def _ordered(scores: Mapping[str, float]) -> list[str]:
     return [key for key, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _above_the_weakest(
-    view: CatalogueView, table: Hubs, track: npt.NDArray[np.int32], embedding: Floats, hits: int
-) -> dict[str, float]:
+def _above_the_weakest(view: CatalogueView, corrected: Hubs, embedding: Floats, hits: int) -> dict[str, float]:
     """Best hit of each reference, by id, above the weakest: being near what everything is near to says nothing.
 
     Of few references the weakest may be what sounds; a stranger of a larger catalogue stands in for it.
     """
-    scores, rows = table.search(embedding[None], hits)
+    scores, rows = corrected.search(embedding[None], hits)
     nearest: dict[int, float] = {}
-    for score, number in zip(scores[0].tolist(), track[rows[0]].tolist(), strict=True):
+    for score, number in zip(scores[0].tolist(), corrected.table.track[rows[0]].tolist(), strict=True):
         nearest[number] = max(nearest.get(number, score), score)
     if len(nearest) >= FEW:
         floor = min(nearest.values())
         return {view.tracks[number].reference_id: score - floor for number, score in nearest.items()}
     return {
-        view.tracks[number].reference_id: max(0.0, score - table.score(_WEAKEST_COSINE, number))
+        view.tracks[number].reference_id: max(0.0, score - corrected.score(_WEAKEST_COSINE, number))
         for number, score in nearest.items()
     }
 

@@ -15,13 +15,12 @@ the same standardising ranks long references too low; whitened, it helps all sor
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
-from recognizer.embedded import Embedded
+from recognizer.embedded import Embedded, once_per_view
 from recognizer.step import Floats
 
 # Chosen on half of the works of the real recordings; from 0.05 to 0.4 little changes.
@@ -32,8 +31,6 @@ _UNIT = 0.1  # cosine: about the spread of strangers, where there are too few to
 _LEAST_STRANGERS = 20  # windows of other works
 _UNSURE_WORKS = 20  # so few tell no more of a reference's own spread than all references together do
 _LEAST_NORM, _LEAST_SPREAD = 1e-6, 0.01
-
-_of_view: WeakKeyDictionary[CatalogueView, Whitening] = WeakKeyDictionary()
 
 
 class Whitening:
@@ -95,12 +92,10 @@ class Whitening:
         return np.asarray((similarity - self._usual) / self._spread, dtype=np.float32)
 
 
+@once_per_view
 def whitening(view: CatalogueView) -> Whitening:
     """The whitening of a view, computed once: as costly as its hub correction."""
-    found = _of_view.get(view)
-    if found is None:
-        found = _of_view[view] = Whitening(Embedded.windows(view))
-    return found
+    return Whitening(Embedded.windows(view))
 
 
 def _fitted(vectors: npt.NDArray[np.floating[Any]]) -> tuple[Floats, Floats]:

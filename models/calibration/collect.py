@@ -64,9 +64,9 @@ def part_of(view: CatalogueView, tracks: Sequence[int]) -> CatalogueView:
     """A catalogue of some of the tracks, ascending."""
     rows = []
     for number in tracks:
-        mine = view.vector_track == number
+        mine = view.window_rows(number)
         pitch, scale = quantise(view.pitch(number))
-        pieces = view.pieces[view.piece_track == number]
+        pieces = view.pieces[view.piece_rows(number)]
         rows.append(TrackData(view.tracks[number], view.vectors[mine], view.vector_start_s[mine], pitch, scale, pieces))
     works = len({row.track.work_id for row in rows})
     windows = sum(row.track.windows for row in rows)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from models.calibration.collect import Bools, Doubles, Samples
-from recognizer.calibration import FEATURES, LARGE, PROMISE, WEIGHED
+from recognizer.calibration import FEATURES, LARGE, PROMISE, WEIGHTS
 
 _RIDGE = 3e-4  # per candidate, on standardised weights
 _ROUNDS = 3000
@@ -55,26 +55,20 @@ def fit(samples: Samples, gated: Mapping[str, float] | None = None) -> dict[str,
             low[k], high[k] = gated[f"{name}.low"], gated[f"{name}.high"]
     numbers = {f"{name}.low": float(low[k]) for k, name in enumerate(FEATURES)}
     numbers |= {f"{name}.high": float(high[k]) for k, name in enumerate(FEATURES)}
-    weights, bias = _fitted(samples, numbers, WEIGHED)
-    for size, own, constant in zip(("", LARGE), weights, bias, strict=True):
-        numbers |= {f"{name}.weight{size}": float(weight) for name, weight in zip(WEIGHED, own, strict=True)}
-        numbers["bias" + size] = float(constant)
+    numbers |= _fitted(samples, numbers, "bias", WEIGHTS)
     numbers |= {name: value for name, value in gated.items() if name.startswith("promise.")}
     return {name: round(value, _DIGITS) for name, value in numbers.items()}
 
 
 def with_gate(samples: Samples, numbers: Mapping[str, float]) -> dict[str, float]:
     """A calibration fitted on samples, with the weights that `recognizer.fusion.promise` needs."""
-    weights, bias = _fitted(samples, numbers, PROMISE)
-    gate: dict[str, float] = {}
-    for size, own, constant in zip(("", LARGE), weights, bias, strict=True):
-        gate |= {f"promise.{name}{size}": float(weight) for name, weight in zip(PROMISE, own, strict=True)}
-        gate["promise.bias" + size] = float(constant)
+    gate = _fitted(samples, numbers, "promise.bias", PROMISE)
     return dict(numbers) | {name: round(value, _DIGITS) for name, value in gate.items()}
 
 
-def _clipped(evidence: Doubles, numbers: Mapping[str, float], names: Sequence[str]) -> Doubles:
+def _clipped(evidence: Doubles, numbers: Mapping[str, float], names: Iterable[str]) -> Doubles:
     """Columns of the evidence, within their ranges."""
+    names = list(names)
     low, high = (np.array([numbers[f"{name}.{end}"] for name in names]) for end in ("low", "high"))
     return np.clip(evidence[:, [list(FEATURES).index(name) for name in names]], low, high)
 
@@ -86,12 +80,14 @@ def _share(evidence: Doubles, numbers: Mapping[str, float]) -> Doubles:
     return (works - low) / (high - low) if high > low else np.zeros(len(works))
 
 
-def _fitted(samples: Samples, numbers: Mapping[str, float], names: Sequence[str]) -> tuple[Doubles, Doubles]:
-    """Weights of the named evidence and bias, for the smallest and the largest catalogue: shapes (2, names) and (2,).
+def _fitted(
+    samples: Samples, numbers: Mapping[str, float], bias_key: str, weight_keys: Mapping[str, str]
+) -> dict[str, float]:
+    """Bias and weights of some evidence by their keys, for the smallest and the largest catalogue.
 
     Fitted on standardised evidence; what never varies has no weight.
     """
-    x, share = _clipped(samples.evidence, numbers, names), _share(samples.evidence, numbers)
+    x, share = _clipped(samples.evidence, numbers, weight_keys), _share(samples.evidence, numbers)
     mean, spread = x.mean(axis=0), x.std(axis=0)
     constant = spread < 1e-9
     spread = np.where(constant, 1.0, spread)
@@ -99,13 +95,14 @@ def _fitted(samples: Samples, numbers: Mapping[str, float], names: Sequence[str]
     standardised[:, constant] = 0.0
     both = np.stack([1.0 - share, share], axis=1)
     design = np.hstack([standardised * both[:, :1], standardised * both[:, 1:], both])
-    signs = np.array([FEATURES[name] for name in names] * 2 + [0, 0])
+    signs = np.array([FEATURES[name] for name in weight_keys] * 2 + [0, 0])
     found = _descend(design, samples.true.astype(np.float64), signs)
     weights = np.where(constant, 0.0, found[:-2].reshape(2, -1) / spread)
     bias = found[-2:] - weights @ mean
     if not share.any():  # one size only
         weights[1], bias[1] = weights[0], bias[0]
-    return weights, bias
+    keys = [key + size for size in ("", LARGE) for key in (bias_key, *weight_keys.values())]
+    return dict(zip(keys, np.column_stack([bias, weights]).ravel().tolist(), strict=True))
 
 
 def _descend(design: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> Doubles:
@@ -126,10 +123,9 @@ def _descend(design: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> Doubl
 
 def probabilities(evidence: Doubles, numbers: Mapping[str, float]) -> Doubles:
     """What `recognizer.fusion.weighed` says of each row; shape (candidates,)."""
-    x, share = _clipped(evidence, numbers, WEIGHED), _share(evidence, numbers)
+    x, share = _clipped(evidence, numbers, WEIGHTS), _share(evidence, numbers)
     small, large = (
-        x @ np.array([numbers[f"{name}.weight{size}"] for name in WEIGHED]) + numbers["bias" + size]
-        for size in ("", LARGE)
+        x @ np.array([numbers[key + size] for key in WEIGHTS.values()]) + numbers["bias" + size] for size in ("", LARGE)
     )
     return _logistic(small + share * (large - small))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.calibration.fit import Reliability
-from recognizer.calibration import LARGE, WEIGHED
+from recognizer.calibration import LARGE, WEIGHTS
 from recognizer.errors import UsageError
 
 
@@ -20,8 +20,8 @@ def table(reliability: Reliability) -> str:
 def weights(numbers: dict[str, float]) -> str:
     """The weights in the smallest and the largest catalogue, each with the range of its evidence."""
     lines = [f"{'evidence':<12}{'small':>9}{'large':>9}{'from':>9}{'to':>9}"]
-    for name in WEIGHED:
-        parts = (numbers[f"{name}.{part}"] for part in ("weight", "weight" + LARGE, "low", "high"))
+    for name, key in WEIGHTS.items():
+        parts = (numbers[part] for part in (key, key + LARGE, f"{name}.low", f"{name}.high"))
         lines.append(f"{name:<12}" + "".join(f"{value:9.3f}" for value in parts))
     return "\n".join([*lines, f"{'bias':<12}{numbers['bias']:9.3f}{numbers['bias' + LARGE]:9.3f}"])
 

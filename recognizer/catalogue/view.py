@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -73,8 +74,8 @@ class CatalogueView:
         self.piece_track: Ints = np.repeat(np.arange(len(counts), dtype=np.int32), piece_counts)
         self.pieces: Halves = np.concatenate(pieces)
         self.pieces.flags.writeable = False
-        self._window_end = np.cumsum(counts).tolist()
-        self._piece_end = np.cumsum(piece_counts).tolist()
+        self._window_bounds = list(accumulate(counts, initial=0))
+        self._piece_bounds = list(accumulate(piece_counts, initial=0))
         self._number = {track.reference_id: number for number, track in enumerate(self.tracks)}
         self._of_work: dict[str, list[int]] = {}
         for number, track in enumerate(self.tracks):
@@ -115,13 +116,13 @@ class CatalogueView:
         stored = self._pitch[track_no]
         return stored.values.astype(np.float32) * np.float32(stored.scale / 255.0)
 
-    def windows_of(self, track_no: int) -> Floats:
-        """Embeddings of a track's windows, shape (its windows, dimension)."""
-        return self.vectors[self._window_end[track_no - 1] if track_no else 0 : self._window_end[track_no]]
+    def window_rows(self, track_no: int) -> slice:
+        """Which rows of the windows are a track's."""
+        return slice(self._window_bounds[track_no], self._window_bounds[track_no + 1])
 
-    def pieces_of(self, track_no: int) -> Halves:
-        """Embeddings of a track's pieces, shape (its pieces, dimension)."""
-        return self.pieces[self._piece_end[track_no - 1] if track_no else 0 : self._piece_end[track_no]]
+    def piece_rows(self, track_no: int) -> slice:
+        """Which rows of the pieces are a track's."""
+        return slice(self._piece_bounds[track_no], self._piece_bounds[track_no + 1])
 
     def track_number(self, reference_id: str) -> int | None:
         """Track number of a reference, ``None`` when it is not in the catalogue."""

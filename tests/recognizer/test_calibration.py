@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recognizer.calibration import FEATURES, METADATA_KEY, PROMISE, WEIGHED, appended, checked, split
+from recognizer.calibration import FEATURES, METADATA_KEY, PROMISE, WEIGHTS, appended, checked, split
 from recognizer.embedder import Embedder
 from recognizer.errors import ModelError
 from recognizer.fusion import Evidence, gather, promise, weighed
@@ -25,7 +25,7 @@ def numbers(**changes: float) -> dict[str, float]:
     made = {"bias": -2.0, "bias.large": -2.0}
     for name in FEATURES:
         made |= {f"{name}.low": 0.0, f"{name}.high": 8.0}
-    for name in WEIGHED:
+    for name in WEIGHTS:
         made |= {f"{name}.weight": 0.5, f"{name}.weight.large": 0.5}
     return made | changes
 
@@ -129,7 +129,7 @@ def test_two_references_of_one_work_are_no_rivals() -> None:
     assert dict(zip(FEATURES, only.values, strict=True))["lead_short"] == 4.0
 
 
-@pytest.mark.parametrize("name", WEIGHED)
+@pytest.mark.parametrize("name", list(WEIGHTS))
 def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> None:
     (base,) = gather([candidate("a", 3.0)], [], RATE, 10)
     at = list(FEATURES).index(name)
