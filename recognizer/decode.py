@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from recognizer import ogg
 from recognizer.errors import DecodeError
+from recognizer.held import Held
 from recognizer.resample import Resampler
 from recognizer.timeline import Pcm16
 
@@ -119,13 +120,14 @@ class _Reader:
     def __init__(self, source: BinaryIO) -> None:
         self._read = getattr(source, "read1", None) or source.read
         self._rest = b""
+        self.held = Held()  # FFmpeg runs only while signals are
         seekable = getattr(source, "seekable", None)
         if seekable is not None and seekable():
             self._source = source
             self.seek, self.tell = self._seek, source.tell
 
     def read(self, size: int) -> bytes:
-        data = self._rest or bytes(self._read(size) or b"")
+        data = self._rest or bytes(self.held.wait(self._read, size) or b"")
         self._rest = data[size:]
         return data[:size]
 
@@ -146,12 +148,12 @@ def _refuse_nested(url: str, flags: int, options: dict[str, str]) -> NoReturn:
 
 def _decode(reader: _Reader, name: str, probe: dict[str, str], rate_hz: int) -> Iterator[Pcm16]:
     if not reader.starts_with(ogg.CAPTURE):
-        yield from _decode_container(reader, name, probe, rate_hz)
+        yield from _decode_container(reader, reader.held, name, probe, rate_hz)
         return
     found = failed = 0
     for link in ogg.links(reader.read):
         try:
-            for block in _decode_container(link, name, _LIVE_PROBE, rate_hz):
+            for block in _decode_container(link, reader.held, name, _LIVE_PROBE, rate_hz):
                 found, failed = found + 1, 0
                 yield block
         except DecodeError:  # a link may hold a title only
@@ -162,7 +164,9 @@ def _decode(reader: _Reader, name: str, probe: dict[str, str], rate_hz: int) -> 
         raise _nothing_in(name)
 
 
-def _decode_container(file: _Reader | ogg.OggLink, name: str, probe: dict[str, str], rate_hz: int) -> Iterator[Pcm16]:
+def _decode_container(
+    file: _Reader | ogg.OggLink, held: Held, name: str, probe: dict[str, str], rate_hz: int
+) -> Iterator[Pcm16]:
     options = {
         "format_whitelist": FORMATS,
         "codec_whitelist": CODECS,
@@ -170,10 +174,11 @@ def _decode_container(file: _Reader | ogg.OggLink, name: str, probe: dict[str, s
         **probe,
     }
     try:
-        container = av.open(
-            file, mode="r", container_options=options, buffer_size=_BUFFER_BYTES, io_open=_refuse_nested,
-            metadata_errors="replace",
-        )  # fmt: skip
+        with held:
+            container = av.open(
+                file, mode="r", container_options=options, buffer_size=_BUFFER_BYTES, io_open=_refuse_nested,
+                metadata_errors="replace",
+            )  # fmt: skip
     except av.error.FFmpegError as error:
         raise DecodeError(f"{name} is not audio in a known format ({error.strerror}); expected {READABLE}") from error
     with closing(container):
@@ -182,7 +187,7 @@ def _decode_container(file: _Reader | ogg.OggLink, name: str, probe: dict[str, s
             raise DecodeError(f"{name} holds no audio track that can be decoded; expected {READABLE}")
         resampler = Resampler(rate_hz)
         found = False
-        for frame in _frames(container, stream, name):
+        for frame in _frames(container, stream, held, name):
             block = resampler.push(_mono(frame), frame.sample_rate)
             if len(block):
                 found = True
@@ -202,14 +207,19 @@ def _nothing_in(name: str) -> DecodeError:
     return DecodeError(f"{name} holds no decodable audio; the file may be damaged, or only be named like audio")
 
 
-def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
+def _frames(container: Any, stream: Any, held: Held, name: str) -> Iterator[Any]:
     """Decoded frames of one stream; damaged packets are skipped up to a limit."""
     stream.codec_context.thread_count = 1
     damaged = 0
     last: Exception | None = None
     while damaged <= MAX_DAMAGED_PACKETS:
         try:
-            for packet in container.demux(stream):
+            packets = container.demux(stream)
+            while True:
+                with held:
+                    packet = next(packets, None)
+                if packet is None:
+                    return
                 try:
                     frames = packet.decode()
                 except (
@@ -227,8 +237,6 @@ def _frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
                     elif frame.samples:
                         damaged = 0
                         yield frame
-            else:
-                return
         except av.error.EOFError:  # the decoder was already drained
             return
         except av.error.FFmpegError as error:  # the demuxer lost its place: go on behind the damage

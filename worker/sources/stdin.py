@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from recognizer.decode import decode
-from recognizer.errors import DecodeError, SourceError
-from recognizer.timeline import Pcm16
+from recognizer.errors import SourceError
 from worker.sources import SourceOptions, SourceStream
 
 SNIFF_BYTES = 12
@@ -46,34 +45,18 @@ class Prefixed(io.RawIOBase):
         super().__init__()
         self._head = head
         self._rest = rest
-        self.error: BaseException | None = None
 
     def readable(self) -> bool:
         """Always."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes as soon as there are any; empty at the end and after a failure (see ``error``)."""
+        """At most ``size`` bytes as soon as there are any; empty at the end."""
         if self._head:
             part, self._head = (self._head[:size], self._head[size:]) if size >= 0 else (self._head, b"")
             return part
         read_some = getattr(self._rest, "read1", self._rest.read)
-        try:
-            return cast(bytes, read_some(size))
-        except BaseException as error:
-            # A Ctrl-C, most often. Raised here it would have to pass through the decoder's C code.
-            self.error = error
-            return b""
-
-
-def _blocks(body: Prefixed, rate_hz: int) -> Iterator[Pcm16]:
-    try:
-        yield from decode(cast(BinaryIO, body), rate_hz)
-    except DecodeError:
-        if body.error is None:
-            raise
-    if body.error is not None:
-        raise body.error
+        return cast(bytes, read_some(size))
 
 
 @contextlib.contextmanager
@@ -92,4 +75,4 @@ def open_stream(spec: str, rate_hz: int, options: SourceOptions) -> Iterator[Sou
                 state="invalid_source",
                 retryable=False,
             )
-    yield SourceStream(_blocks(Prefixed(head, stdin), rate_hz), live=False)
+    yield SourceStream(decode(cast(BinaryIO, Prefixed(head, stdin)), rate_hz), live=False)
