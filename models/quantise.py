@@ -27,9 +27,9 @@ from recognizer.contract import METADATA_KEY
 from recognizer.decode import decode
 from recognizer.embedder import Embedder
 from recognizer.errors import DecodeError, RecognizerError, UsageError
-from recognizer.reference import PastFeatures
+from recognizer.reference import embedded_steps
 from recognizer.step import StepInput
-from recognizer.windower import Windower
+from recognizer.timeline import opening
 
 log = logging.getLogger("models.quantise")
 SUFFIX = "-int8"
@@ -113,17 +113,9 @@ def heard(embedder: Embedder, folder: Path) -> list[StepInput]:
 
 
 def _steps(embedder: Embedder, path: Path) -> Iterator[StepInput]:
-    contract = embedder.contract
-    windower, past, position = Windower(contract.step_samples, contract.context_samples), PastFeatures(contract), 0
-    for block in decode(path, contract.sample_rate_hz):
-        windower.push(block, position)
-        position += len(block)
-        while (step := windower.pop()) is not None:
-            given = StepInput(step.start_sample, step.pcm, past.frames)
-            past.push(embedder.run([given])[0].features)
-            yield given
-        if position >= _SECONDS_EACH * contract.sample_rate_hz:
-            return
+    rate_hz = embedder.contract.sample_rate_hz
+    blocks = opening(decode(path, rate_hz), round(_SECONDS_EACH * rate_hz))
+    return (step.given for step in embedded_steps(blocks, embedder, rest=False))
 
 
 def main(arguments: list[str] | None = None) -> int:

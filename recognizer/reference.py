@@ -6,9 +6,9 @@ broadcast give equal vectors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from recognizer.contract import ModelContract
 from recognizer.errors import DecodeError
 from recognizer.step import Floats, StepInput, StepOutput
 from recognizer.timeline import Pcm16
-from recognizer.windower import Step, Windower
+from recognizer.windower import Step, cut
 
 
 class StepEmbedder(Protocol):
@@ -71,21 +71,38 @@ class PastFeatures:
         self.frames = np.zeros(self._shape, dtype=np.float32)
 
 
-class Analyser:
-    """Turns consecutive steps of one recording into an `Analysis`.
+class EmbeddedStep(NamedTuple):
+    """A step with what the network was given of it and what it made of that."""
+
+    step: Step
+    given: StepInput
+    output: StepOutput
+
+
+def embedded_steps(blocks: Iterable[Pcm16], embedder: StepEmbedder, *, rest: bool = True) -> Iterator[EmbeddedStep]:
+    """Embed a recording step by step; see `recognizer.windower.cut`."""
+    contract = embedder.contract
+    past = PastFeatures(contract)
+    for step in cut(blocks, contract.step_samples, contract.context_samples, rest=rest):
+        given = StepInput(step.start_sample, step.pcm, past.frames)
+        output = embedder.run([given])[0]
+        past.push(output.features)
+        yield EmbeddedStep(step, given, output)
+
+
+class _Kept:
+    """Gathers the `Analysis` of one recording from its steps.
 
     Parameters
     ----------
-    embedder : StepEmbedder
+    contract : ModelContract
     hop_steps : int or None
         Steps between kept windows; ``None`` for the contract's index hop.
     """
 
-    def __init__(self, embedder: StepEmbedder, hop_steps: int | None = None) -> None:
-        self._embedder = embedder
-        self._contract = embedder.contract
-        self._hop = hop_steps or embedder.contract.index_hop_steps
-        self._past = PastFeatures(embedder.contract)
+    def __init__(self, contract: ModelContract, hop_steps: int | None) -> None:
+        self._contract = contract
+        self._hop = hop_steps or contract.index_hop_steps
         self._steps = 0
         self._last: StepOutput | None = None
         self._kept: list[Floats] = []
@@ -93,10 +110,8 @@ class Analyser:
         self._starts_s: list[float] = []
         self._pitch: list[Floats] = []
 
-    def add(self, step: Step) -> None:
-        """Embed one step."""
-        output = self._embedder.run([StepInput(step.start_sample, step.pcm, self._past.frames)])[0]
-        self._past.push(output.features)
+    def add(self, output: StepOutput) -> None:
+        """Take in the next step."""
         self._pitch.append(output.pitch)
         self._last = output
         missing = self._contract.window_steps - 1 - self._steps
@@ -153,17 +168,17 @@ def analyse(
     DecodeError
         When there is no audio, or ``blocks`` raises it.
     """
-    contract = embedder.contract
-    windower = Windower(contract.step_samples, contract.context_samples)
-    analyser = Analyser(embedder, hop_steps)
+    kept = _Kept(embedder.contract, hop_steps)
     samples = 0
-    for block in blocks:
-        windower.push(block, samples)
-        samples += len(block)
-        while (step := windower.pop()) is not None:
-            analyser.add(step)
-        if on_progress is not None:
-            on_progress(samples / contract.sample_rate_hz)
-    for step in windower.flush():
-        analyser.add(step)
-    return analyser.finish(samples)
+
+    def counted() -> Iterator[Pcm16]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            yield block
+            if on_progress is not None:
+                on_progress(samples / embedder.contract.sample_rate_hz)
+
+    for step in embedded_steps(counted(), embedder):
+        kept.add(step.output)
+    return kept.finish(samples)

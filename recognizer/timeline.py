@@ -11,6 +11,7 @@ after an outage of 3 s the next chunk starts 3 s later, so positions never run b
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -86,3 +87,12 @@ class SourceEnd:
 
 
 SourceItem = AudioChunk | SourceGap | SourceState | SourceEnd
+
+
+def opening(blocks: Iterable[Pcm16], samples: int) -> Iterator[Pcm16]:
+    """The first blocks of a recording, until they hold ``samples`` or more."""
+    for block in blocks:
+        yield block
+        samples -= len(block)
+        if samples <= 0:
+            return

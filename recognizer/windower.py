@@ -11,7 +11,7 @@ sample. Positions are sample counts; any chunking of the same samples gives the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,3 +133,26 @@ class Windower:
         self.next_start += self._step
         self._emitted += 1
         return step
+
+
+def cut(blocks: Iterable[Pcm16], step_samples: int, context_samples: int, *, rest: bool = True) -> Iterator[Step]:
+    """The steps of a recording that comes in blocks, each as soon as it is complete.
+
+    Parameters
+    ----------
+    blocks : iterable of int16 arrays
+        Mono audio from its beginning, in any chunking.
+    step_samples, context_samples : int
+        As in the model's contract.
+    rest : bool
+        Whether what remains at the end becomes steps, padded with silence (see `Windower.flush`); a live line, which
+        does not know that this is the end, would still wait.
+    """
+    windower, position = Windower(step_samples, context_samples), 0
+    for block in blocks:
+        windower.push(block, position)
+        position += len(block)
+        while (step := windower.pop()) is not None:
+            yield step
+    if rest:
+        yield from windower.flush()

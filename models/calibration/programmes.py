@@ -13,9 +13,9 @@ from recognizer.decode import decode
 from recognizer.embedder import Embedder
 from recognizer.errors import UsageError
 from recognizer.gate import MusicGate
-from recognizer.reference import PastFeatures
-from recognizer.step import StepInput, StepOutput
-from recognizer.windower import Step, Windower
+from recognizer.reference import embedded_steps
+from recognizer.step import StepOutput
+from recognizer.windower import Step
 
 _COLUMNS = ("path", "start_s", "end_s", "work_id")
 
@@ -94,14 +94,7 @@ def remembered(programme: Programme, embedder: Embedder) -> list[HeardStep]:
 
 def hear(programme: Programme, embedder: Embedder) -> Iterator[HeardStep]:
     """Embed a programme step by step, through the same windower and gate as the live line."""
-    contract = embedder.contract
-    windower = Windower(contract.step_samples, contract.context_samples)
-    gate, past = MusicGate(), PastFeatures(contract)
-    position = 0
-    for block in decode(programme.path, contract.sample_rate_hz):
-        windower.push(block, position)
-        position += len(block)
-        while (step := windower.pop()) is not None:
-            output = embedder.run([StepInput(step.start_sample, step.pcm, past.frames)])[0]
-            past.push(output.features)
-            yield HeardStep(step, gate.step(step.pcm).kind == "music", output)
+    gate = MusicGate()
+    blocks = decode(programme.path, embedder.contract.sample_rate_hz)
+    for step, _, output in embedded_steps(blocks, embedder, rest=False):
+        yield HeardStep(step, gate.step(step.pcm).kind == "music", output)
