@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.audio_files import audio_files
 from models.data.distil import Piece, recorded_pieces, rendered_pieces, write_shard
 from models.data.hear import FPS
 from models.data.manifest import read_manifest
@@ -29,7 +30,6 @@ from recognizer.timeline import Pcm16
 
 log = logging.getLogger("models.prepare")
 _SHARD_PIECES = 20
-_AUDIO = {".ogg", ".opus", ".mp3", ".flac", ".wav", ".m4a"}
 _SHORTEST_BYTES = 300_000  # shorter files are sound effects
 _LONGEST_S = 150
 _SHORTEST_RECORDING_S = 40
@@ -64,7 +64,7 @@ def audio(options: argparse.Namespace) -> None:
 def recorded(options: argparse.Namespace) -> None:
     """Salience of recordings by an exported model's front end, in one file."""
     embedder = Embedder(options.model)
-    files = sorted(p for p in options.recordings.rglob("*") if p.suffix.lower() in _AUDIO)
+    files = audio_files(options.recordings)
 
     def heard() -> Iterator[tuple[str, np.ndarray[tuple[int, int], np.dtype[np.uint8]]]]:
         for path in files:
@@ -88,7 +88,7 @@ def spectra(options: argparse.Namespace) -> None:
     """Spectra of recordings beside what an exported model's front end hears in them, in one file."""
     embedder = Embedder(options.model)
     constantq = ConstantQ(ConstantQConfig())
-    files = sorted(p for p in options.recordings.rglob("*") if p.suffix.lower() in _AUDIO)
+    files = audio_files(options.recordings)
 
     def heard() -> Iterator[tuple[str, Bytes, Bytes]]:
         for path in files:
@@ -115,7 +115,7 @@ def _middle(pcm: Pcm16, samples: int) -> Pcm16:
 
 
 def _recorded_shards(folder: Path, teacher: Teacher, out: Path) -> None:
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _AUDIO and p.stat().st_size > _SHORTEST_BYTES)
+    files = audio_files(folder, _SHORTEST_BYTES)
     order = np.random.default_rng(1).permutation(len(files))
     pieces: list[Piece] = []
     shard = 0

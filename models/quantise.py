@@ -20,6 +20,8 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from indexer.find import AUDIO_ENDINGS
+from models.audio_files import audio_files
 from models.halves import halved, unhalved
 from models.release import file_name
 from recognizer import calibration
@@ -33,7 +35,6 @@ from recognizer.timeline import opening
 
 log = logging.getLogger("models.quantise")
 SUFFIX = "-int8"
-_ENDINGS = {".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 _FILES, _SECONDS_EACH, _STEPS = 20, 60.0, 200
 _PART = "embedding."
 
@@ -99,7 +100,7 @@ def heard(embedder: Embedder, folder: Path) -> list[StepInput]:
     UsageError
         When none can be read.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
+    paths = audio_files(folder)
     steps: list[StepInput] = []
     for path in paths[:: max(1, len(paths) // _FILES)][:_FILES]:
         try:
@@ -107,7 +108,7 @@ def heard(embedder: Embedder, folder: Path) -> list[StepInput]:
         except DecodeError as error:
             log.info("left out: %s", error)
     if not steps:
-        raise UsageError(f"no recording in {folder} could be read, expected some of {', '.join(sorted(_ENDINGS))}")
+        raise UsageError(f"no recording in {folder} could be read, expected some of {', '.join(sorted(AUDIO_ENDINGS))}")
     chosen = np.linspace(0, len(steps) - 1, min(_STEPS, len(steps)), dtype=np.int64)
     return [steps[number] for number in chosen.tolist()]
 

@@ -12,7 +12,7 @@ from indexer.evaluation.listen import Heard, Model
 from indexer.evaluation.lists import Recording
 from recognizer.catalogue import CatalogueView, Track
 from recognizer.catalogue.manifest import Manifest
-from recognizer.catalogue.segment import TrackData, quantise
+from recognizer.catalogue.segment import TrackData
 from recognizer.contract import ModelContract
 from recognizer.evaluation import qmax
 from recognizer.reference import Analysis
@@ -123,8 +123,7 @@ def _row(number: int, recording: Recording, heard: Heard, contract: ModelContrac
         reference_id=f"{number:07}", work_id=recording.work_id, title=None, artist=None, isrc=None, iswc=None,
         path=None, sha256=heard.contents[recording.path], duration_s=analysis.duration_s, windows=len(vectors),
     )  # fmt: skip
-    pieces = analysis.pieces.astype(np.float16)
-    return TrackData(track, vectors, analysis.starts_s[::hop], *quantise(analysis.pitch), pieces)
+    return TrackData.of(track, vectors, analysis.starts_s[::hop], analysis.pitch, analysis.pieces)
 
 
 def random_system(bench: Bench, seed: int) -> System:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from models.audio_files import audio_files
 from models.data.manifest import read_manifest
 from models.data.store import ScoreStore
 from models.data.views import Corpus
 from models.programmes.broadcast import Ingredients
 from models.programmes.choose import Work, choose, works_of
-from models.programmes.material import audio_files, foreign_files
+from models.programmes.material import foreign_files
 from models.programmes.perform import Players
 from models.programmes.recorded import read_recordings, write_recorded, write_references
 from models.programmes.rendered import Plan, write_catalogue, write_programmes

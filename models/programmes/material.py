@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
+from models.audio_files import audio_files
 from models.data.arrange import Notes
 from models.data.render import Samples, render
 from models.programmes.perform import RATE_HZ, levelled, trimmed
@@ -16,18 +17,10 @@ from recognizer.demo.synth import RATE_HZ as SYNTH_RATE_HZ
 from recognizer.demo.talk import applause, simulated_talk
 from recognizer.errors import RecognizerError
 
-AUDIO = {".ogg", ".opus", ".mp3", ".flac", ".wav", ".m4a", ".oga"}
 _SHORTEST_BYTES = 300_000  # shorter files are sound effects
 _LONGEST_S = 400.0
 _SHORTEST_S = 25.0
 _SAID = 0.02  # of full scale: a file of speech that is softer is silence
-
-
-def audio_files(folder: Path, shortest_bytes: int = 0) -> list[Path]:
-    """Recordings below a folder, sorted."""
-    return sorted(
-        p for p in folder.rglob("*") if p.suffix.lower() in AUDIO and p.is_file() and p.stat().st_size > shortest_bytes
-    )
 
 
 def foreign_files(folder: Path) -> list[Path]:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import av
 
+from indexer.find import AUDIO_ENDINGS
+from models.audio_files import audio_files
 from models.validation.left_out import title
 from models.validation.manifest import ValidationError, write_rows
 
@@ -43,7 +45,6 @@ SHORTEST_S = 20.0
 SHORTEST_AMONG_EFFECTS_S = 60.0
 _FEWEST_BYTES_A_SECOND = 3000
 COLUMNS = ("path", "package", "version", "licence", "seconds", "sha256")
-_AUDIO = {".ogg", ".oga", ".opus", ".mp3", ".flac", ".m4a", ".wav"}
 _ARCHIVES = {".pk3", ".pk4", ".dpk", ".zip", ".love"}
 _EFFECTS = re.compile(r"^(sounds?|sfx|effects?|voices?|ambient|speech|fx|units|snd)$", re.IGNORECASE)
 _MUSIC = re.compile(r"music|songs?|soundtrack|musik|cdtracks|bgm|ringtones|ost$|themes?$", re.IGNORECASE)
@@ -109,7 +110,7 @@ def _unzip(folder: Path) -> None:
             continue
         with zipfile.ZipFile(archive) as packed:
             for name in packed.namelist():
-                if Path(name).suffix.lower() in _AUDIO:
+                if Path(name).suffix.lower() in AUDIO_ENDINGS:
                     packed.extract(name, archive.with_suffix(""))
 
 
@@ -119,7 +120,7 @@ def _strip(folder: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif path.is_symlink() or (path.suffix.lower() not in _AUDIO and path.name != "copyright"):
+        elif path.is_symlink() or (path.suffix.lower() not in AUDIO_ENDINGS and path.name != "copyright"):
             path.unlink()
 
 
@@ -128,7 +129,7 @@ def recordings(package: str, out: Path) -> Iterator[Recording]:
     folder = out / package
     version = folder / "VERSION"
     licence = licences(folder)
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _AUDIO and p.is_file()):
+    for path in audio_files(folder):
         shortest_s = SHORTEST_S if is_music(path.relative_to(folder)) else SHORTEST_AMONG_EFFECTS_S
         if path.stat().st_size < shortest_s * _FEWEST_BYTES_A_SECOND or (seconds := duration_s(path)) < shortest_s:
             continue

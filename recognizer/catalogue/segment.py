@@ -56,6 +56,13 @@ class TrackData:
     pitch_scale: float
     pieces: Halves = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float16))
 
+    @classmethod
+    def of(cls, track: Track, vectors: Floats, starts_s: Floats, pitch: Floats, pieces: Floats) -> TrackData:
+        """What an analysis found, as it is stored: pitch in bytes, pieces in half precision."""
+        with np.errstate(over="ignore"):  # too large becomes infinite, and is refused by whoever stores it
+            half = pieces.astype(np.float16)
+        return cls(track, vectors, starts_s, *quantise(pitch), half)
+
 
 @dataclass(frozen=True, slots=True)
 class TrackLine:

@@ -23,7 +23,7 @@ import numpy as np
 from recognizer.catalogue import disk
 from recognizer.catalogue.directory import FILES_NAME, MANIFEST_NAME, PREVIOUS_NAME, Catalogue, exists
 from recognizer.catalogue.manifest import MAX_MANIFEST_BYTES, Manifest, SegmentEntry
-from recognizer.catalogue.segment import Floats, TrackData, decode, encode, quantise, too_long, track_lines
+from recognizer.catalogue.segment import Floats, TrackData, decode, encode, too_long, track_lines
 from recognizer.catalogue.track import Track
 from recognizer.contract import ModelContract
 from recognizer.errors import CatalogueBusy, CatalogueCorrupt, CatalogueError
@@ -148,9 +148,7 @@ class CatalogueWriter:
         """
         if pieces is None:
             pieces = np.zeros((0, self.manifest.dimension), dtype=np.float32)
-        with np.errstate(over="ignore"):  # too large becomes infinite, and is refused
-            half = pieces.astype(np.float16)
-        self.add_row(TrackData(track, vectors, starts_s, *quantise(pitch), half))
+        self.add_row(TrackData.of(track, vectors, starts_s, pitch, pieces))
 
     def add_row(self, row: TrackData) -> None:
         """Add a recording as it was stored, for instance in an export; see `add`."""
