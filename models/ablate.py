@@ -219,6 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated: %(default)s")
     parser.add_argument("--seeds", default="1,2", help="comma-separated: %(default)s")
     parser.add_argument("--works", type=int, default=_WORKS, help="training works: %(default)s")
+    parser.add_argument("--rate", type=float, help="learning rate, in place of the configuration's")
     options = parser.parse_args(arguments)
     rows, seeds = options.rows.split(","), [int(seed) for seed in options.seeds.split(",")]
     if set(rows) - set(ROWS):
@@ -228,6 +229,8 @@ def main(arguments: list[str] | None = None) -> int:
     for folder in (options.runs, options.out):
         folder.mkdir(parents=True, exist_ok=True)
     base = read_settings(options.config).within(options.data)
+    if options.rate is not None:
+        base = replace(base, schedule=replace(base.schedule, rate=options.rate))
     exam = prepare(base, options.works, options.runs, rows)
     lines = read_lines(options.out / "ablations.csv")
     for seed in seeds:
