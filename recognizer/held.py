@@ -19,19 +19,20 @@ _Handler = Callable[[int, FrameType | None], object]
 class Held:
     """Signals that arrive while a block runs wait for its end, except where the block itself waits.
 
-    A context manager, used again and again by one thread. Signals are handled in the main thread alone, so in another
-    there is nothing to hold, and neither is there where a signal ends the process or is ignored.
+    A context manager, to be used again and again. Signals are handled in the main thread alone, so in another there is
+    nothing to hold, and neither is there where a signal ended the process or was ignored when this was made.
     """
 
     def __init__(self) -> None:
-        main = threading.current_thread() is threading.main_thread()
-        self._numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if main and callable(signal.getsignal(n))]
+        self._numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(n))]
         self._handlers: dict[int, _Handler] = {}
         self._arrived: list[tuple[int, FrameType | None]] = []
         self._waiting = False
         self._broken_off: BaseException | None = None
 
     def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in self._numbers:
             handler = signal.getsignal(number)
             if callable(handler):

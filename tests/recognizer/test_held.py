@@ -128,6 +128,18 @@ def test_in_a_thread_nothing_is_held(tmp_path):
     assert set(handlers) == {ring}
 
 
+def test_blocks_may_be_asked_for_by_one_thread_after_another(tmp_path):
+    path = write_tune(tmp_path / "tune.wav", seconds=2.0, rate_hz=44_100)
+    with handler(ring):
+        blocks = decode(path, RATE_HZ)
+        lengths = [len(next(blocks))]
+        thread = threading.Thread(target=lambda: lengths.append(len(next(blocks))))
+        thread.start()
+        thread.join()
+        lengths += [len(block) for block in blocks]
+    assert sum(lengths) == pytest.approx(2 * RATE_HZ, abs=10)
+
+
 def test_a_process_that_a_signal_ends_still_ends_at_once():
     script = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\nfrom recognizer.held import Held\n"
     script += "with Held():\n    signal.raise_signal(signal.SIGINT)\n    print('went on')"
