@@ -142,7 +142,7 @@ class Loss:
     """Which loss, and its numbers; every file of `models.losses` says what they mean.
 
     ``kind`` is ``contrastive`` (temperature, memory), ``triplet`` (margin), ``softmax``, ``angular`` (scale, margin,
-    angle) or ``clews`` (gamma, epsilon, pairs).
+    angle, grow) or ``clews`` (gamma, epsilon, pairs).
     """
 
     kind: str = "contrastive"
@@ -150,6 +150,7 @@ class Loss:
     memory: int = 0
     margin: float = 0.2
     angle: float = 0.0
+    grow: int = 0
     scale: float = 24.0
     gamma: float = 5.0
     epsilon: float = 1e-6

@@ -36,7 +36,7 @@ def build_loss(settings: Loss, data: Data, net: Net, works: int) -> nn.Module:
     if settings.kind == "softmax":
         return WorkSoftmax(works, net.hidden)
     if settings.kind == "angular":
-        return AngularMargin(works, net.dimension, settings.scale, settings.margin, settings.angle)
+        return AngularMargin(works, net.dimension, settings.scale, settings.margin, settings.angle, settings.grow)
     try:
         return Clews(data.windows, settings.pairs, settings.gamma, settings.epsilon)
     except ValueError as error:

@@ -90,6 +90,23 @@ def test_angular_margins_are_added_to_the_right_class_alone(margin: float, angle
     assert loss(at_angles(60), torch.tensor([0])).item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_margins_grow_while_training_and_only_then() -> None:
+    growing, full, none = (AngularMargin(2, 2, 10.0, m, a, g) for m, a, g in ((0.3, 0.2, 4), (0.3, 0.2, 0), (0, 0, 0)))
+    half = AngularMargin(2, 2, 10.0, 0.15, 0.1)
+    for loss in (growing, full, none, half):
+        with torch.no_grad():
+            loss.weight.copy_(torch.eye(2))
+    z, label = at_angles(60), torch.tensor([0])
+    said = [growing(z, label).item() for _ in range(6)]
+    assert said[0] == none(z, label).item() and said[2] == pytest.approx(half(z, label).item(), rel=1e-6)
+    assert said[4] == said[5] == full(z, label).item()
+    assert said[:5] == sorted(said[:5]) and len(set(said)) == 5
+    # A run that goes on from a checkpoint goes on growing where it was.
+    again = AngularMargin(2, 2, 10.0, 0.3, 0.2, 4).eval()
+    again.load_state_dict({**growing.state_dict(), "calls": torch.tensor(2)})
+    assert again(z, label).item() == again(z, label).item() == said[2]
+
+
 def test_an_angle_beyond_the_half_turn_gains_nothing() -> None:
     loss = AngularMargin(2, 2, scale=1.0, margin=0.0, angle_margin=1.0)
     with torch.no_grad():
