@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.audio_files import audio_files
+from models.audio_files import audio_files, is_audio
 from models.data.distil import Piece, recorded_pieces, rendered_pieces, write_shard
 from models.data.hear import FPS
 from models.data.manifest import read_manifest
@@ -64,17 +64,23 @@ def audio(options: argparse.Namespace) -> None:
 def recorded(options: argparse.Namespace) -> None:
     """Salience of recordings by an exported model's front end, in one file."""
     embedder = Embedder(options.model)
-    files = audio_files(options.recordings)
+    files = [(path, str(path)) for path in audio_files(options.recordings)] if options.recordings else []
+    if options.manifest:
+        entries = [e for e in read_manifest(options.manifest) if e.split == "train"]
+        # A work of the list is no file of the folder, whatever it is called.
+        files += [(options.root / e.path, f"work:{e.work_id}") for e in entries if is_audio(Path(e.path))]
+    if not files:
+        raise SystemExit("models.prepare recorded: nothing to hear; give --recordings FOLDER, or --manifest with audio")
 
-    def heard() -> Iterator[tuple[str, np.ndarray[tuple[int, int], np.dtype[np.uint8]]]]:
-        for path in files:
+    def heard() -> Iterator[tuple[str, str, np.ndarray[tuple[int, int], np.dtype[np.uint8]]]]:
+        for path, work in files:
             try:
                 salience = features(decode(path, embedder.contract.sample_rate_hz), embedder)
             except RecognizerError as error:
                 log.warning("left out: %s", error)
                 continue
             log.info("%s %.0f s", path.name, len(salience) / FPS)
-            yield path.name, np.round(salience * 255).astype(np.uint8)
+            yield path.name, work, np.round(salience * 255).astype(np.uint8)
 
     print(f"{write_recordings(options.out, heard())} recordings stored")
 
@@ -163,9 +169,11 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--recordings", type=Path, help="folder of free recordings, searched deeply")
     two.add_argument("--out", type=Path, required=True)
     two.set_defaults(run=audio)
-    three = commands.add_parser("recorded", help="salience of free recordings, for the embedding to learn from")
+    three = commands.add_parser("recorded", help="salience of recordings, for the embedding to learn from")
     three.add_argument("--model", type=Path, required=True, help="an exported model whose features are salience")
-    three.add_argument("--recordings", type=Path, required=True, help="folder, searched deeply")
+    three.add_argument("--recordings", type=Path, help="folder of recordings of unknown works, searched deeply")
+    three.add_argument("--manifest", type=Path, help="CSV: path, work_id, split; its audio of the split train, covers")
+    three.add_argument("--root", type=Path, default=Path(), help="folder that the paths of the manifest start from")
     three.add_argument("--out", type=Path, required=True)
     three.set_defaults(run=recorded)
     four = commands.add_parser("sounds", help="spectra of the notes of soundfonts, to play by ear from")

@@ -1,8 +1,10 @@
-"""Recordings as training data: a passage as it was recorded, and the same passage played anew.
+"""Recordings as training data: a passage as others recorded it, as it was recorded, or played anew.
 
-No score exists for them. The front end's salience is transcribed (`models.data.transcribe`), and that score is
-performed like any other: another key, tempo, accompaniment, other notes missed. So the embedding network sees what
-salience of produced music looks like, beside a cover of it. Half of the pairs are two salience views of one passage.
+Where a work was recorded more than once, two recordings are a pair, at a passage that both play
+(`models.data.same_passage`). Else there is no score and no cover: the front end's salience is transcribed
+(`models.data.transcribe`), and that score is performed like any other: another key, tempo, accompaniment, other notes
+missed. So the embedding network sees what salience of produced music looks like, beside a cover of it. Two fifths of
+these pairs are two salience views of one passage.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy.typing as npt
 
 from models.data.harmony import Chords, harmonise
 from models.data.hear import BINS, FPS, Roll, masked
+from models.data.same_passage import Doubles, same_passages
 from models.data.score import MELODY, Score
 from models.data.style import Style
 from models.data.transcribe import BEAT_S, transcribe
@@ -41,55 +44,87 @@ def place_with_a_tune(score: Score, seconds: float, margin_s: float, rng: np.ran
 
 @dataclass(slots=True)
 class Recordings:
-    """Salience of many recordings and what it says was played.
+    """Salience of many recordings, of which work each is, and what it says was played.
 
     Parameters
     ----------
     path
         A file written by `write_recordings`.
+
+    Attributes
+    ----------
+    works : list of list of int
+        Positions of each work's recordings in the other lists.
     """
 
     path: Path
     salience: list[npt.NDArray[np.uint8]] = field(init=False)
     scores: list[Score] = field(init=False)
     chords: list[Chords] = field(init=False)
+    works: list[list[int]] = field(init=False)
+    _places: dict[tuple[int, int], Doubles] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         with np.load(self.path, allow_pickle=False) as data:
             parts = np.split(data["salience"], data["start"][1:-1])
+            names = data["work" if "work" in data else "name"].tolist()  # files of an earlier version name no works
         usable = [
-            (part, transcribe(part.astype(np.float32) / np.float32(255)))
-            for part in parts
+            (name, part, transcribe(part.astype(np.float32) / np.float32(255)))
+            for name, part in zip(names, parts, strict=True)
             if len(part) >= _SHORTEST_S * FPS
         ]
-        usable = [(part, score) for part, score in usable if (score.role == MELODY).sum() >= 2 * _FEWEST_NOTES]
-        self.salience = [part for part, _ in usable]
-        self.scores = [score for _, score in usable]
+        usable = [entry for entry in usable if (entry[2].role == MELODY).sum() >= 2 * _FEWEST_NOTES]
+        self.salience = [part for _, part, _ in usable]
+        self.scores = [score for _, _, score in usable]
         self.chords = [harmonise(score) for score in self.scores]
+        works: dict[str, list[int]] = {}
+        for number, (name, _, _) in enumerate(usable):
+            works.setdefault(name, []).append(number)
+        self.works = list(works.values())
 
     def __len__(self) -> int:
-        return len(self.scores)
+        return len(self.works)
 
-    def pair(self, number: int, styles: tuple[Style, Style], recipe: Recipe, rng: np.random.Generator) -> list[Roll]:
-        """Two views, float32 (frames, BINS), of one passage of recording ``number``."""
+    def pair(self, work: int, styles: tuple[Style, Style], recipe: Recipe, rng: np.random.Generator) -> list[Roll]:
+        """Two views, float32 (frames, BINS), of one passage of the work of that number."""
+        mine = self.works[work]
+        number = int(rng.choice(mine))
+        if len(mine) > 1 and rng.random() < recipe.human:
+            other = int(rng.choice([n for n in mine if n != number]))
+            places = self._same(number, other)
+            if len(places):
+                shift_s = rng.uniform(-8, 8)
+                place = places[int(rng.integers(len(places)))] + shift_s
+                return [self._heard(*at, recipe, rng) for at in zip((number, other), place.tolist(), strict=True)]
+        return self._alone(number, styles, recipe, rng)
+
+    def _same(self, first: int, second: int) -> Doubles:
+        """Where two recordings play the same, remembered."""
+        if (first, second) not in self._places:
+            found = same_passages(self.salience[first], self.salience[second])
+            self._places[first, second], self._places[second, first] = found, found[:, ::-1]
+        return self._places[first, second]
+
+    def _alone(self, number: int, styles: tuple[Style, Style], recipe: Recipe, rng: np.random.Generator) -> list[Roll]:
+        """Two views of one passage of one recording."""
         score, seconds = self.scores[number], len(self.salience[number]) / FPS
         centre_s = place_with_a_tune(score, seconds, _MARGIN_S, rng)
         views = []
         alone = rng.random() < _SELF
         for side, style in enumerate(styles):
-            tempo = float(np.exp(np.clip(rng.normal(0, recipe.tempo_spread), -0.336, 0.336)))
-            at_s = centre_s + rng.uniform(-0.5, 0.5) * recipe.jitter_s
             if side == 0 or alone:
-                views.append(self._heard(number, at_s, tempo, recipe.frames, rng))
+                views.append(self._heard(number, centre_s, recipe, rng))
             else:
+                tempo, at_s = _redrawn(centre_s, recipe, rng)
                 passage = Passage(score, self.chords[number], at_s / BEAT_S, BEAT_S / tempo)
                 views.append(view(passage, style, recipe.frames, rng))
         return views if rng.random() < 0.5 else views[::-1]
 
-    def _heard(self, number: int, centre_s: float, tempo: float, frames: int, rng: np.random.Generator) -> Roll:
-        """The salience itself around a place, faster by ``tempo``, in another key, at another contrast."""
-        whole = self.salience[number]
-        at = centre_s * FPS + (np.arange(frames) - frames / 2) * tempo
+    def _heard(self, number: int, centre_s: float, recipe: Recipe, rng: np.random.Generator) -> Roll:
+        """The salience itself around a place, in another tempo and key, at another contrast."""
+        whole, frames = self.salience[number], recipe.frames
+        tempo, at_s = _redrawn(centre_s, recipe, rng)
+        at = at_s * FPS + (np.arange(frames) - frames / 2) * tempo
         before = np.floor(at).astype(np.int64)
         share = (at - before).astype(np.float32)[:, None]
         inside = ((before >= 0) & (before < len(whole) - 1))[:, None]
@@ -104,11 +139,18 @@ class Recordings:
         return np.asarray(np.clip(masked(moved, rng), 0, 1), np.float32)
 
 
-def write_recordings(path: Path, parts: Iterable[tuple[str, npt.NDArray[np.uint8]]]) -> int:
-    """Write named saliences, uint8 (frames, BINS) each, as one file atomically; returns how many."""
-    names, rolls = [], []
-    for name, roll in parts:
+def _redrawn(centre_s: float, recipe: Recipe, rng: np.random.Generator) -> tuple[float, float]:
+    """A tempo, and a place near to one."""
+    tempo = float(np.exp(np.clip(rng.normal(0, recipe.tempo_spread), -0.336, 0.336)))
+    return tempo, centre_s + float(rng.uniform(-0.5, 0.5)) * recipe.jitter_s
+
+
+def write_recordings(path: Path, parts: Iterable[tuple[str, str, npt.NDArray[np.uint8]]]) -> int:
+    """Write saliences, each with its name and its work, uint8 (frames, BINS), as one file; returns how many."""
+    names, works, rolls = [], [], []
+    for name, work, roll in parts:
         names.append(name)
+        works.append(work)
         rolls.append(roll)
     temporary = path.with_suffix(".part.npz")
     with temporary.open("wb") as file:
@@ -117,6 +159,7 @@ def write_recordings(path: Path, parts: Iterable[tuple[str, npt.NDArray[np.uint8
             salience=np.concatenate([np.zeros((0, BINS), np.uint8), *rolls]),
             start=np.cumsum([0, *(len(r) for r in rolls)]),
             name=np.array(names, dtype=np.str_),
+            work=np.array(works, dtype=np.str_),
         )
     os.replace(temporary, path)
     return len(names)

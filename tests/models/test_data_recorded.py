@@ -9,12 +9,14 @@ import pytest
 
 from models.data.hear import BINS, FPS, LOWEST_PITCH
 from models.data.recorded import Recordings, write_recordings
+from models.data.same_passage import same_passages
 from models.data.score import MELODY
 from models.data.style import draw_style
 from models.data.transcribe import BEAT_S, transcribe
 from models.data.views import Recipe
 from models.neighbours import neighbours
 from models.settings import Data, SettingsError
+from tests.audio_samples import write_tune
 
 
 def tune(seconds: int, seed: int) -> np.ndarray:
@@ -48,8 +50,8 @@ def test_the_tune_is_what_leads_above_a_drone() -> None:
 
 def test_two_views_of_a_passage_are_more_alike_than_views_of_two_recordings(tmp_path: Path) -> None:
     path = tmp_path / "recorded.npz"
-    tunes = [(str(seed), np.round(tune(60, seed) * 255).astype(np.uint8)) for seed in range(2)]
-    silence = ("silence", np.zeros((60 * FPS, BINS), np.uint8))
+    tunes = [(str(seed), str(seed), np.round(tune(60, seed) * 255).astype(np.uint8)) for seed in range(2)]
+    silence = ("silence", "silence", np.zeros((60 * FPS, BINS), np.uint8))
     assert write_recordings(path, [*tunes, silence]) == 3
     recordings = Recordings(path)
     assert len(recordings) == 2  # nothing can be learnt from silence
@@ -71,6 +73,79 @@ def test_two_views_of_a_passage_are_more_alike_than_views_of_two_recordings(tmp_
         same += [likeness(*pair) for pair in pairs]
         other.append(likeness(pairs[0][0], pairs[1][1]))
     assert np.mean(same) > np.mean(other) + 0.1
+
+
+def played_again(roll: np.ndarray, tempo: float, semitones: int, lead_s: int) -> np.ndarray:
+    """The same music after something else, faster and higher."""
+    at = np.arange(0, len(roll) - 1, tempo).astype(int)
+    return np.concatenate([tune(lead_s, 99), np.roll(roll, semitones, 1)[at]])
+
+
+def as_bytes(roll: np.ndarray) -> np.ndarray:
+    return np.round(roll * 255).astype(np.uint8)
+
+
+def test_the_same_passage_is_found_in_another_recording_of_a_work_and_in_no_other() -> None:
+    first = tune(90, 1)
+    second = played_again(first, 1.1, 3, 25)
+    places = same_passages(as_bytes(first), as_bytes(second))
+    assert len(places) >= 3
+    np.testing.assert_allclose(places[:, 1], 25 + places[:, 0] / 1.1, atol=1.5)
+    assert len(same_passages(as_bytes(first), as_bytes(tune(90, 2)))) == 0
+    assert same_passages(as_bytes(first[:40]), as_bytes(second)).shape == (0, 2)
+
+
+def test_two_recordings_of_a_work_are_a_pair_at_the_passage_that_both_play(tmp_path: Path) -> None:
+    path = tmp_path / "recorded.npz"
+    first = tune(90, 1)
+    again = played_again(first, 1.0, 4, 25)
+    parts = [
+        ("a", "w1", first),
+        ("b", "w2", tune(80, 5)),
+        ("c", "w1", again),
+        ("d", "w3", tune(80, 6)),
+        ("e", "w3", played_again(tune(110, 7), 1.3, 1, 0)),
+    ]
+    write_recordings(path, [(name, work, as_bytes(roll)) for name, work, roll in parts])
+    recordings = Recordings(path)
+    assert recordings.works == [[0, 2], [1], [3, 4]] and len(recordings) == 3
+    heard = []
+    with pytest.MonkeyPatch.context() as patch:
+        whole = Recordings._heard
+        patch.setattr(
+            Recordings, "_heard", lambda self, n, at_s, *rest: heard.append((n, at_s)) or whole(self, n, at_s, *rest)
+        )
+        rng = np.random.default_rng(4)
+        recipe = Recipe(human=1.0)
+        for _ in range(8):
+            heard.clear()
+            views = recordings.pair(0, (draw_style(rng), draw_style(rng)), recipe, rng)
+            assert len(views) == 2 and all(view.shape == (recipe.frames, BINS) for view in views)
+            places = dict(heard)
+            assert set(places) == {0, 2} and places[2] - places[0] == pytest.approx(25, abs=1.5)
+        # Where two recordings of a work have no passage in common, each goes on by itself.
+        heard.clear()
+        recordings.pair(2, (draw_style(rng), draw_style(rng)), recipe, rng)
+        assert len({n for n, _ in heard}) == 1
+
+
+def test_a_list_of_covers_is_heard_with_its_works_and_without_what_is_held_out(tmp_path: Path) -> None:
+    from models.prepare import main
+    from recognizer.released import default_model_path
+
+    for name, seed in (("a.wav", 1), ("b.ogg", 2), ("held.wav", 3), ("free/c.wav", 4)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_tune(tmp_path / name, seconds=6.0, seed=seed)
+    rows = ["path,work_id,split", "a.wav,w1,train", "b.ogg,w1,train", "held.wav,w2,val", "score.mid,w3,train"]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    out = tmp_path / "recorded.npz"
+    given = ["--manifest", tmp_path / "list.csv", "--root", tmp_path, "--recordings", tmp_path / "free"]
+    assert main(["recorded", "--model", str(default_model_path()), *map(str, given), "--out", str(out)]) == 0
+    with np.load(out) as stored:
+        assert stored["name"].tolist() == ["c.wav", "a.wav", "b.ogg"]
+        assert stored["work"].tolist() == [str(tmp_path / "free" / "c.wav"), "work:w1", "work:w1"]
+    with pytest.raises(SystemExit, match="nothing to hear"):
+        main(["recorded", "--model", str(default_model_path()), "--out", str(out)])
 
 
 def test_the_nearest_works_are_left_out_as_they_may_be_the_same_tune() -> None:
