@@ -23,7 +23,7 @@ from models.data.same_passage import Doubles, same_passages
 from models.data.score import MELODY, Score
 from models.data.style import Style
 from models.data.transcribe import BEAT_S, transcribe
-from models.data.views import Passage, Recipe, view
+from models.data.views import Passage, Recipe, redrawn, view
 
 _SELF = 0.4  # share of pairs that are two salience views
 _FEWEST_NOTES = 10
@@ -115,16 +115,16 @@ class Recordings:
             if side == 0 or alone:
                 views.append(self._heard(number, centre_s, recipe, rng))
             else:
-                tempo, at_s = _redrawn(centre_s, recipe, rng)
-                passage = Passage(score, self.chords[number], at_s / BEAT_S, BEAT_S / tempo)
+                tempo, jitter_s = redrawn(recipe, rng)
+                passage = Passage(score, self.chords[number], (centre_s + jitter_s) / BEAT_S, BEAT_S / tempo)
                 views.append(view(passage, style, recipe.frames, rng))
         return views if rng.random() < 0.5 else views[::-1]
 
     def _heard(self, number: int, centre_s: float, recipe: Recipe, rng: np.random.Generator) -> Roll:
         """The salience itself around a place, in another tempo and key, at another contrast."""
         whole, frames = self.salience[number], recipe.frames
-        tempo, at_s = _redrawn(centre_s, recipe, rng)
-        at = at_s * FPS + (np.arange(frames) - frames / 2) * tempo
+        tempo, jitter_s = redrawn(recipe, rng)
+        at = (centre_s + jitter_s) * FPS + (np.arange(frames) - frames / 2) * tempo
         before = np.floor(at).astype(np.int64)
         share = (at - before).astype(np.float32)[:, None]
         inside = ((before >= 0) & (before < len(whole) - 1))[:, None]
@@ -137,12 +137,6 @@ class Recordings:
         if rng.random() < 0.5:
             moved = moved + np.abs(rng.standard_normal(moved.shape, np.float32)) * np.float32(rng.uniform(0, 0.03))
         return np.asarray(np.clip(masked(moved, rng), 0, 1), np.float32)
-
-
-def _redrawn(centre_s: float, recipe: Recipe, rng: np.random.Generator) -> tuple[float, float]:
-    """A tempo, and a place near to one."""
-    tempo = float(np.exp(np.clip(rng.normal(0, recipe.tempo_spread), -0.336, 0.336)))
-    return tempo, centre_s + float(rng.uniform(-0.5, 0.5)) * recipe.jitter_s
 
 
 def write_recordings(path: Path, parts: Iterable[tuple[str, str, npt.NDArray[np.uint8]]]) -> int:

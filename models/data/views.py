@@ -210,11 +210,16 @@ def draw_versions(corpus: Corpus, files: list[str], recipe: Recipe, rng: np.rand
     passages = [*pair]
     for side in range(2, recipe.views):
         old = pair[side % 2]
-        tempo = float(np.exp(np.clip(rng.normal(0, recipe.tempo_spread), -0.336, 0.336)))
-        jitter_s = float(rng.uniform(-0.5, 0.5)) * recipe.jitter_s
+        tempo, jitter_s = redrawn(recipe, rng)
         beat_s = old.beat_s * tempo
         passages.append(Passage(old.score, old.chords, old.centre + jitter_s / beat_s, beat_s))
     return passages
+
+
+def redrawn(recipe: Recipe, rng: np.random.Generator) -> tuple[float, float]:
+    """How much faster another view of a passage is, and how many seconds beside its place."""
+    tempo = float(np.exp(np.clip(rng.normal(0, recipe.tempo_spread), -0.336, 0.336)))
+    return tempo, float(rng.uniform(-0.5, 0.5)) * recipe.jitter_s
 
 
 def consecutive(passages: list[Passage], recipe: Recipe) -> list[list[Passage]]:

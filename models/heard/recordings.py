@@ -15,7 +15,7 @@ from models.data.hear import BINS, FPS
 from models.data.recorded import place_with_a_tune
 from models.data.score import MELODY, Score
 from models.data.transcribe import BEAT_S, transcribe
-from models.data.views import Passage, Recipe
+from models.data.views import Passage, Recipe, redrawn
 from models.heard import spectra
 from models.heard.spectra import Bytes, view_frames
 
@@ -74,8 +74,8 @@ class Recordings:
         views: list[Passage | tuple[Bytes, Bytes]] = []
         alone = rng.random() < _SELF
         for side in range(2):
-            tempo = float(np.exp(np.clip(rng.normal(0, recipe.tempo_spread), -0.336, 0.336)))
-            at_s = centre_s + rng.uniform(-0.5, 0.5) * recipe.jitter_s
+            tempo, jitter_s = redrawn(recipe, rng)
+            at_s = centre_s + jitter_s
             if side == 0 or alone:
                 shift = int(rng.integers(-6, 7))
                 wide, bins = view_frames(recipe.frames), shift * spectra.PER_SEMITONE

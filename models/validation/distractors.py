@@ -18,8 +18,7 @@ from pathlib import Path
 
 import av
 
-from indexer.find import AUDIO_ENDINGS
-from models.audio_files import audio_files
+from models.audio_files import audio_files, is_audio
 from models.validation.left_out import title
 from models.validation.manifest import ValidationError, write_rows
 
@@ -110,7 +109,7 @@ def _unzip(folder: Path) -> None:
             continue
         with zipfile.ZipFile(archive) as packed:
             for name in packed.namelist():
-                if Path(name).suffix.lower() in AUDIO_ENDINGS:
+                if is_audio(Path(name)):
                     packed.extract(name, archive.with_suffix(""))
 
 
@@ -120,7 +119,7 @@ def _strip(folder: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif path.is_symlink() or (path.suffix.lower() not in AUDIO_ENDINGS and path.name != "copyright"):
+        elif path.is_symlink() or (not is_audio(path) and path.name != "copyright"):
             path.unlink()
 
 

@@ -29,7 +29,7 @@ class Body(io.RawIOBase):
         self._metaint = fetched.metaint
         self._until_metadata = fetched.metaint
         self._without_audio = 0
-        self.error: BaseException | None = None
+        self.error: SourceError | None = None
 
     def readable(self) -> bool:
         """Always."""
@@ -45,8 +45,7 @@ class Body(io.RawIOBase):
             return b"" if self.error is not None else self._read_some(size)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.error = SourceError(f"the connection broke ({str(error) or type(error).__name__})")
-        except BaseException as error:
-            # Kept for whoever asked for audio: raised here it would have to pass through the decoder's C code.
+        except SourceError as error:
             self.error = error
         return b""
 
