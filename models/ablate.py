@@ -127,7 +127,7 @@ def examine(folder: Path, stage: Settings, exam: Exam) -> dict[str, dict[str, fl
     net = EmbeddingNet(EmbeddingConfig(**state["config"]))
     net.load_state_dict(state["average"])
     net.eval()
-    on_features = reads_features(build_loss(stage.loss, stage.data, stage.net, 1))
+    on_features = reads_features(build_loss(stage.loss, stage.data, stage.net, lambda: 1))
     references = vectors_of(net, torch.from_numpy(exam.references), on_features).numpy()
     queries = [vectors_of(net, torch.from_numpy(q), on_features).numpy() for q in exam.queries]
     right = np.eye(len(references), dtype=np.bool_)

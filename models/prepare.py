@@ -7,25 +7,26 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from models.audio_files import audio_files, is_audio
 from models.data.distil import Piece, recorded_pieces, rendered_pieces, write_shard
 from models.data.hear import FPS
+from models.data.library import Bytes, Heard, write_recordings
 from models.data.manifest import read_manifest
-from models.data.recorded import write_recordings
 from models.data.salience import features
 from models.data.store import ScoreStore, build_store
 from models.data.teacher import RATE_HZ, Teacher
 from models.data.views import Corpus
 from models.heard.note_bank import write_sounds
-from models.heard.recordings import write_recordings as write_spectra
-from models.heard.spectra import Bytes, spectrum_of
+from models.heard.spectra import spectrum_of
 from models.nets.constantq import ConstantQ, ConstantQConfig
 from recognizer.decode import decode
 from recognizer.embedder import Embedder
 from recognizer.errors import RecognizerError
+from recognizer.step import Floats
 from recognizer.timeline import Pcm16
 
 log = logging.getLogger("models.prepare")
@@ -33,6 +34,7 @@ _SHARD_PIECES = 20
 _SHORTEST_BYTES = 300_000  # shorter files are sound effects
 _LONGEST_S = 150
 _SHORTEST_RECORDING_S = 40
+_LONGEST_COVER_S = 300
 
 
 def scores(options: argparse.Namespace) -> None:
@@ -64,23 +66,17 @@ def audio(options: argparse.Namespace) -> None:
 def recorded(options: argparse.Namespace) -> None:
     """Salience of recordings by an exported model's front end, in one file."""
     embedder = Embedder(options.model)
-    files = [(path, str(path)) for path in audio_files(options.recordings)] if options.recordings else []
-    if options.manifest:
-        entries = [e for e in read_manifest(options.manifest) if e.split == "train"]
-        # A work of the list is no file of the folder, whatever it is called.
-        files += [(options.root / e.path, f"work:{e.work_id}") for e in entries if is_audio(Path(e.path))]
-    if not files:
-        raise SystemExit("models.prepare recorded: nothing to hear; give --recordings FOLDER, or --manifest with audio")
+    files = _files(options)
 
-    def heard() -> Iterator[tuple[str, str, np.ndarray[tuple[int, int], np.dtype[np.uint8]]]]:
-        for path, work in files:
+    def heard() -> Iterator[Heard]:
+        for file in files:
             try:
-                salience = features(decode(path, embedder.contract.sample_rate_hz), embedder)
+                salience = features(decode(file.path, embedder.contract.sample_rate_hz), embedder)
             except RecognizerError as error:
                 log.warning("left out: %s", error)
                 continue
-            log.info("%s %.0f s", path.name, len(salience) / FPS)
-            yield path.name, work, np.round(salience * 255).astype(np.uint8)
+            log.info("%s %.0f s", file.path.name, len(salience) / FPS)
+            yield Heard(file.path.name, file.work, _as_bytes(salience))
 
     print(f"{write_recordings(options.out, heard())} recordings stored")
 
@@ -93,25 +89,51 @@ def sounds(options: argparse.Namespace) -> None:
 def spectra(options: argparse.Namespace) -> None:
     """Spectra of recordings beside what an exported model's front end hears in them, in one file."""
     embedder = Embedder(options.model)
+    rate_hz = embedder.contract.sample_rate_hz
     constantq = ConstantQ(ConstantQConfig())
-    files = audio_files(options.recordings)
+    files = _files(options)
 
-    def heard() -> Iterator[tuple[str, Bytes, Bytes]]:
-        for path in files:
+    def heard() -> Iterator[Heard]:
+        for file in files:
             try:
-                pcm = np.concatenate([np.zeros(0, np.int16), *decode(path, embedder.contract.sample_rate_hz)])
+                pcm = np.concatenate([np.zeros(0, np.int16), *decode(file.path, rate_hz)])
             except RecognizerError as error:
                 log.warning("left out: %s", error)
                 continue
-            middle = _middle(pcm, options.seconds * embedder.contract.sample_rate_hz)
-            if len(middle) < _SHORTEST_RECORDING_S * embedder.contract.sample_rate_hz:
+            # Two excerpts of a work may have nothing in common.
+            middle = _middle(pcm, (_LONGEST_COVER_S if file.listed else options.seconds) * rate_hz)
+            if len(middle) < _SHORTEST_RECORDING_S * rate_hz:
                 continue
             salience = features([middle], embedder)
-            log.info("%s %.0f s", path.name, len(salience) / FPS)
+            log.info("%s %.0f s", file.path.name, len(salience) / FPS)
             spectrum = spectrum_of(middle.astype(np.float32) / np.float32(32768), constantq)
-            yield path.name, spectrum, np.round(salience * 255).astype(np.uint8)
+            yield Heard(file.path.name, file.work, _as_bytes(salience), spectrum)
 
-    print(f"{write_spectra(options.out, heard())} recordings stored")
+    print(f"{write_recordings(options.out, heard())} recordings stored")
+
+
+class _File(NamedTuple):
+    """A recording to be heard: of which work, and whether a list of covers says so."""
+
+    path: Path
+    work: str
+    listed: bool
+
+
+def _files(options: argparse.Namespace) -> list[_File]:
+    """Recordings of a folder, each a work of its own, and those of a list's split ``train``."""
+    files = [_File(path, str(path), False) for path in audio_files(options.recordings)] if options.recordings else []
+    if options.manifest:
+        entries = [e for e in read_manifest(options.manifest) if e.split == "train" and is_audio(Path(e.path))]
+        # A work of the list is no file of the folder, whatever it is called.
+        files += [_File(options.root / e.path, f"work:{e.work_id}", True) for e in entries]
+    if not files:
+        raise SystemExit("models.prepare: nothing to hear; give --recordings FOLDER, or --manifest with audio")
+    return files
+
+
+def _as_bytes(salience: Floats) -> Bytes:
+    return np.round(salience * 255).astype(np.uint8)
 
 
 def _middle(pcm: Pcm16, samples: int) -> Pcm16:
@@ -171,10 +193,6 @@ def main(arguments: list[str] | None = None) -> int:
     two.set_defaults(run=audio)
     three = commands.add_parser("recorded", help="salience of recordings, for the embedding to learn from")
     three.add_argument("--model", type=Path, required=True, help="an exported model whose features are salience")
-    three.add_argument("--recordings", type=Path, help="folder of recordings of unknown works, searched deeply")
-    three.add_argument("--manifest", type=Path, help="CSV: path, work_id, split; its audio of the split train, covers")
-    three.add_argument("--root", type=Path, default=Path(), help="folder that the paths of the manifest start from")
-    three.add_argument("--out", type=Path, required=True)
     three.set_defaults(run=recorded)
     four = commands.add_parser("sounds", help="spectra of the notes of soundfonts, to play by ear from")
     four.add_argument("--soundfont", type=Path, action="append", required=True)
@@ -182,10 +200,15 @@ def main(arguments: list[str] | None = None) -> int:
     four.set_defaults(run=sounds)
     five = commands.add_parser("spectra", help="spectra of free recordings, to learn from by ear")
     five.add_argument("--model", type=Path, required=True, help="an exported model whose features are salience")
-    five.add_argument("--recordings", type=Path, required=True, help="folder, searched deeply")
-    five.add_argument("--seconds", type=int, default=75, help="of each recording at most (default 75)")
-    five.add_argument("--out", type=Path, required=True)
+    five.add_argument("--seconds", type=int, default=75, help="of each recording of the folder at most (default 75)")
     five.set_defaults(run=spectra)
+    for command in (three, five):
+        command.add_argument("--recordings", type=Path, help="folder of recordings of unknown works, searched deeply")
+        command.add_argument(
+            "--manifest", type=Path, help="CSV: path, work_id, split; its audio of the split train, recordings of works"
+        )
+        command.add_argument("--root", type=Path, default=Path(), help="folder that paths of the manifest start from")
+        command.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     options.run(options)

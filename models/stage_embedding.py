@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.data.bank import Bank
-from models.data.feed import batches, recordings_of
+from models.data.feed import batches, recordings_of, wants_recordings
 from models.data.manifest import read_manifest
 from models.data.store import ScoreStore
 from models.data.views import Corpus, Recipe, batch
@@ -65,9 +65,9 @@ class EmbeddingStage:
         self._store = ScoreStore(Path(data.store))
         self._entries = read_manifest(Path(data.manifest), data.collections or None)
         self._train = [e for e in self._entries if e.split == "train" and e.path in self._store]
-        works = self._count_works()
+        wants_recordings(data)
         net = EmbeddingNet(EmbeddingConfig(settings.net.widths, settings.net.dimension, settings.net.hidden))
-        loss = build_loss(settings.loss, data, settings.net, works)
+        loss = build_loss(settings.loss, data, settings.net, self._count_works)
         if reads_features(loss):
             net.out.requires_grad_(False)  # the classification layer stands in its place
         self.trainee = EmbeddingTrainee(net, loss, settings.schedule.bf16)

@@ -40,8 +40,8 @@ def corpus_of(entries: list[Entry], settings: Data) -> Corpus:
     return corpus
 
 
-def recordings_of(settings: Data) -> Recordings | None:
-    """The recordings that a configuration asks for.
+def wants_recordings(settings: Data) -> bool:
+    """Whether a configuration asks for recordings.
 
     Raises
     ------
@@ -49,10 +49,15 @@ def recordings_of(settings: Data) -> Recordings | None:
         When it asks for more than pairs of single windows, or for parts of groups.
     """
     if not (settings.recordings and settings.recorded_works):
-        return None
+        return False
     if (settings.views, settings.windows) != (2, 1) or settings.recorded_works % settings.group:
         raise SettingsError("data.recorded_works needs 2 views of 1 window, and a multiple of data.group works")
-    return Recordings(Path(settings.recordings))
+    return True
+
+
+def recordings_of(settings: Data) -> Recordings | None:
+    """The recordings that a configuration asks for; `SettingsError` as `wants_recordings`."""
+    return Recordings(Path(settings.recordings)) if wants_recordings(settings) else None
 
 
 def recipe_of(settings: Data) -> Recipe:

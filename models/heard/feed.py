@@ -40,7 +40,7 @@ def cast_of(entries: list[Entry], data: Data, heard: Heard, part: tuple[int, int
     recordings = Recordings(Path(heard.recordings), part) if heard.recordings and heard.recorded_works else None
     if recordings is not None and len(recordings) < heard.recorded_works:
         raise SettingsError(
-            f"heard.recorded_works is {heard.recorded_works}, but {heard.recordings} has {len(recordings)} recordings "
+            f"heard.recorded_works is {heard.recorded_works}, but {heard.recordings} has {len(recordings)} works "
             f"with a tune for piece {number} of {of}; use fewer, or more recordings"
         )
     return Cast(corpus_of(entries, data).part(number, of), recipe_of(data), recordings, works, heard.recorded_works)

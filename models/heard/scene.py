@@ -42,7 +42,7 @@ class Piece(NamedTuple):
     recorded : int64 array, shape (recorded,)
         Rows that are recordings.
     spectra : uint8 array, shape (recorded, frames, bins)
-        Their spectra in steps of a decibel, zero for silence (`models.heard.recordings`).
+        Their spectra in steps of a decibel, zero for silence (`models.heard.spectra`).
     salience : uint8 array, shape (recorded, frames of the salience, 84)
         What the front end before this one heard in them, times 255.
     works : int64 array, shape (works,)
@@ -87,8 +87,8 @@ def draw_piece(cast: Cast, seed: tuple[int, ...]) -> Piece:
         styles = [_audible(draw_style(rng)) for _ in range(_SIDES)]
         group = works[first : first + cast.recipe.group]
         if cast.recordings is not None and first >= cast.works - cast.recorded_works:
-            places = rng.choice(len(cast.recordings), len(group), replace=False)
-            group[:] = len(cast.corpus.works) + cast.recordings.numbers(places)
+            drawn = rng.choice(len(cast.recordings), len(group), replace=False)
+            group[:] = len(cast.corpus.works) + cast.recordings.numbers(drawn)
         for row, work in enumerate(group.tolist(), first):
             for side, what in enumerate(_versions(cast, work, rng)):
                 view = side * cast.works + row
@@ -104,7 +104,7 @@ def _versions(cast: Cast, work: int, rng: np.random.Generator) -> Sequence[Passa
     scores = len(cast.corpus.works)
     if work < scores or cast.recordings is None:
         return draw_versions(cast.corpus, cast.corpus.works[work], cast.recipe, rng)
-    return cast.recordings.pair(cast.recordings.place(work - scores), cast.recipe, rng)
+    return cast.recordings.pair(cast.recordings.work(work - scores), cast.recipe, rng)
 
 
 def _audible(style: Style) -> Style:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.data.feed import recipe_of
-from models.data.manifest import Entry, read_manifest
+from models.data.manifest import read_manifest
 from models.data.store import ScoreStore
 from models.heard.air import Air
 from models.heard.dice import Dice
@@ -137,7 +137,7 @@ class HeardStage:
         )
         embedding = EmbeddingConfig(settings.net.widths, settings.net.dimension, settings.net.hidden)
         net = Ears(SalienceConfig(width=settings.front.width), embedding)
-        loss = build_loss(settings.loss, data, settings.net, self._count_works(self._train))
+        loss = build_loss(settings.loss, data, settings.net, self._count_works)
         if reads_features(loss):
             raise SettingsError(f"loss.kind {settings.loss.kind!r} needs a stage of kind 'embedding'")
         self.trainee = HeardTrainee(net, loss, settings, Path(settings.heard.sounds))
@@ -146,10 +146,10 @@ class HeardStage:
             "config": shape_of(settings.net),
         }
 
-    def _count_works(self, entries: list[Entry]) -> int:
+    def _count_works(self) -> int:
         heard = self.settings.heard
         recordings = len(Recordings(Path(heard.recordings))) if heard.recordings and heard.recorded_works else 0
-        return len({e.work_id for e in entries}) + recordings
+        return len({e.work_id for e in self._train}) + recordings
 
     def begin(self, runs: Path) -> None:
         """Take over the front end of another run."""

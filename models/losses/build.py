@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
 from models.losses.angular import AngularMargin
@@ -14,8 +16,8 @@ from models.settings import Data, Loss, Net, SettingsError
 KINDS = ("contrastive", "triplet", "softmax", "angular", "clews")
 
 
-def build_loss(settings: Loss, data: Data, net: Net, works: int) -> nn.Module:
-    """The loss of a configuration for ``works`` classes.
+def build_loss(settings: Loss, data: Data, net: Net, works: Callable[[], int]) -> nn.Module:
+    """The loss of a configuration; ``works`` counts the classes, if the loss has any.
 
     Raises
     ------
@@ -34,9 +36,9 @@ def build_loss(settings: Loss, data: Data, net: Net, works: int) -> nn.Module:
     if settings.kind == "triplet":
         return SemiHardTriplet(settings.margin)
     if settings.kind == "softmax":
-        return WorkSoftmax(works, net.hidden)
+        return WorkSoftmax(works(), net.hidden)
     if settings.kind == "angular":
-        return AngularMargin(works, net.dimension, settings.scale, settings.margin, settings.angle, settings.grow)
+        return AngularMargin(works(), net.dimension, settings.scale, settings.margin, settings.angle, settings.grow)
     try:
         return Clews(data.windows, settings.pairs, settings.gamma, settings.epsilon)
     except ValueError as error:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.data.hear import BINS, FPS, LOWEST_PITCH
-from models.data.recorded import Recordings, write_recordings
+from models.data.library import Heard, Library, write_recordings
+from models.data.recorded import Recordings
 from models.data.same_passage import same_passages
 from models.data.score import MELODY
 from models.data.style import draw_style
@@ -50,8 +51,8 @@ def test_the_tune_is_what_leads_above_a_drone() -> None:
 
 def test_two_views_of_a_passage_are_more_alike_than_views_of_two_recordings(tmp_path: Path) -> None:
     path = tmp_path / "recorded.npz"
-    tunes = [(str(seed), str(seed), np.round(tune(60, seed) * 255).astype(np.uint8)) for seed in range(2)]
-    silence = ("silence", "silence", np.zeros((60 * FPS, BINS), np.uint8))
+    tunes = [Heard(str(seed), str(seed), as_bytes(tune(60, seed))) for seed in range(2)]
+    silence = Heard("silence", "silence", np.zeros((60 * FPS, BINS), np.uint8))
     assert write_recordings(path, [*tunes, silence]) == 3
     recordings = Recordings(path)
     assert len(recordings) == 2  # nothing can be learnt from silence
@@ -106,46 +107,44 @@ def test_two_recordings_of_a_work_are_a_pair_at_the_passage_that_both_play(tmp_p
         ("d", "w3", tune(80, 6)),
         ("e", "w3", played_again(tune(110, 7), 1.3, 1, 0)),
     ]
-    write_recordings(path, [(name, work, as_bytes(roll)) for name, work, roll in parts])
-    recordings = Recordings(path)
-    assert recordings.works == [[0, 2], [1], [3, 4]] and len(recordings) == 3
-    heard = []
-    with pytest.MonkeyPatch.context() as patch:
-        whole = Recordings._heard
-        patch.setattr(
-            Recordings, "_heard", lambda self, n, at_s, *rest: heard.append((n, at_s)) or whole(self, n, at_s, *rest)
-        )
-        rng = np.random.default_rng(4)
-        recipe = Recipe(human=1.0)
-        for _ in range(8):
-            heard.clear()
-            views = recordings.pair(0, (draw_style(rng), draw_style(rng)), recipe, rng)
-            assert len(views) == 2 and all(view.shape == (recipe.frames, BINS) for view in views)
-            places = dict(heard)
-            assert set(places) == {0, 2} and places[2] - places[0] == pytest.approx(25, abs=1.5)
+    write_recordings(path, [Heard(name, work, as_bytes(roll)) for name, work, roll in parts])
+    library = Library(path)
+    assert library.works == [[0, 1], [2], [3, 4]] and library.rows == [0, 2, 1, 3, 4] and len(library) == 3
+    rng = np.random.default_rng(4)
+    for _ in range(8):
+        takes = library.draw(0, 1.0, rng)
+        places = {take.recording: take.centre_s for take in takes}
+        assert set(places) == {0, 1} and places[1] - places[0] == pytest.approx(25, abs=1.5)
+        assert not any(take.anew for take in takes)
         # Where two recordings of a work have no passage in common, each goes on by itself.
-        heard.clear()
-        recordings.pair(2, (draw_style(rng), draw_style(rng)), recipe, rng)
-        assert len({n for n, _ in heard}) == 1
+        assert len({take.recording for take in library.draw(2, 1.0, rng)}) == 1
+    assert {library.draw(0, 0.0, rng)[0].recording for _ in range(12)} == {0, 1}
+    views = Recordings(path).pair(0, (draw_style(rng), draw_style(rng)), Recipe(human=1.0), rng)
+    assert len(views) == 2 and all(view.shape == (Recipe().frames, BINS) for view in views)
 
 
-def test_a_list_of_covers_is_heard_with_its_works_and_without_what_is_held_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["recorded", "spectra"])
+def test_a_list_of_covers_is_heard_with_its_works_and_without_what_is_held_out(tmp_path: Path, what: str) -> None:
     from models.prepare import main
     from recognizer.released import default_model_path
 
+    seconds = 6.0 if what == "recorded" else 80.0
     for name, seed in (("a.wav", 1), ("b.ogg", 2), ("held.wav", 3), ("free/c.wav", 4)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        write_tune(tmp_path / name, seconds=6.0, seed=seed)
+        write_tune(tmp_path / name, seconds=seconds, seed=seed)
     rows = ["path,work_id,split", "a.wav,w1,train", "b.ogg,w1,train", "held.wav,w2,val", "score.mid,w3,train"]
     (tmp_path / "list.csv").write_text("\n".join(rows))
     out = tmp_path / "recorded.npz"
     given = ["--manifest", tmp_path / "list.csv", "--root", tmp_path, "--recordings", tmp_path / "free"]
-    assert main(["recorded", "--model", str(default_model_path()), *map(str, given), "--out", str(out)]) == 0
+    assert main([what, "--model", str(default_model_path()), *map(str, given), "--out", str(out)]) == 0
     with np.load(out) as stored:
         assert stored["name"].tolist() == ["c.wav", "a.wav", "b.ogg"]
         assert stored["work"].tolist() == [str(tmp_path / "free" / "c.wav"), "work:w1", "work:w1"]
+        if what == "spectra":  # of covers more than an excerpt, or two of them may have nothing in common
+            assert (np.diff(stored["start"]) / FPS).round().tolist() == [75, 80, 80]
+            assert len(stored["spectra"]) == 2 * len(stored["salience"])
     with pytest.raises(SystemExit, match="nothing to hear"):
-        main(["recorded", "--model", str(default_model_path()), "--out", str(out)])
+        main([what, "--model", str(default_model_path()), "--out", str(out)])
 
 
 def test_the_nearest_works_are_left_out_as_they_may_be_the_same_tune() -> None:

@@ -12,12 +12,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 
 from models import export, train, unpack  # noqa: E402
+from models.data.library import Heard, write_recordings  # noqa: E402
 from models.data.manifest import read_manifest  # noqa: E402
 from models.data.views import Passage, Recipe  # noqa: E402
 from models.heard.air import Air  # noqa: E402
 from models.heard.feed import batches, cast_of, joined  # noqa: E402
 from models.heard.orchestra import Orchestra  # noqa: E402
-from models.heard.recordings import Recordings, write_recordings  # noqa: E402
+from models.heard.recordings import Recordings  # noqa: E402
 from models.heard.scene import PERCUSSION, TUNE, Piece, draw_piece  # noqa: E402
 from models.heard.sounds import DRUMS, FLOOR, LEAD_FRAMES, NOTE_FRAMES, PITCHES, PROGRAMS, Sounds, read_sounds  # noqa: E402
 from models.heard.spectra import BINS, MARGIN_FRAMES, PER_SEMITONE, RATE_HZ, spectrum_of, view_frames  # noqa: E402
@@ -199,7 +200,7 @@ def write_tunes(path: Path, count: int = 2) -> None:
             row = int(rng.integers(36, 56))
             heard[k : k + 3, row] = 220
             spectra[2 * k : 2 * k + 6, row * PER_SEMITONE + 1] = 80
-        parts.append((name, spectra, heard))
+        parts.append(Heard(name, name, heard, spectra))
     assert write_recordings(path, parts) == count
 
 
@@ -231,14 +232,44 @@ def test_shares_of_recordings_have_nothing_in_common(tmp_path: Path) -> None:
     assert sorted(np.concatenate(numbers).tolist()) == list(range(5))
     for share, mine in zip(shares, numbers, strict=True):
         for number in mine.tolist():
-            np.testing.assert_array_equal(share.spectra[share.place(number)], whole.spectra[number])
+            np.testing.assert_array_equal(share.spectra[share.work(number)], whole.spectra[number])
+
+
+def test_recordings_of_one_work_are_a_pair_where_both_play_the_same(tmp_path: Path) -> None:
+    """One is the other, a semitone higher and ten seconds later."""
+    write_tunes(tmp_path / "once.npz", 2)
+    once = Recordings(tmp_path / "once.npz")
+    late = [
+        np.pad(np.roll(part[0], step, 1), ((ten, 0), (0, 0)))
+        for part, step, ten in ((once.salience, 1, 80), (once.spectra, PER_SEMITONE, 160))
+    ]
+    parts = [
+        Heard("a", "w1", once.salience[0], once.spectra[0]),
+        Heard("b", "w2", once.salience[1], once.spectra[1]),
+        Heard("c", "w1", *late),
+    ]
+    write_recordings(tmp_path / "spectra.npz", parts)
+    covers = Recordings(tmp_path / "spectra.npz")
+    assert len(covers) == 2 and covers.rows == [0, 2, 1]
+    for seed in range(6):
+        takes = covers.draw(0, 1.0, np.random.default_rng(seed))
+        assert {take.recording for take in takes} == {0, 1}
+        assert abs(abs(takes[0].centre_s - takes[1].centre_s) - 10) < 1.5
+        for spectrum, salience in covers.pair(0, Recipe(human=1.0), np.random.default_rng(seed)):
+            assert spectrum.any() and salience.any()
+
+
+def test_a_file_without_spectra_is_refused(tmp_path: Path) -> None:
+    write_recordings(tmp_path / "recorded.npz", [Heard("a", "a", np.zeros((400, 84), np.uint8))])
+    with pytest.raises(SettingsError, match="holds no spectra"):
+        Recordings(tmp_path / "recorded.npz")
 
 
 def test_too_few_recordings_are_said(data: Path) -> None:
     write_tunes(data / "spectra.npz", 3)
     chosen = settings(data, works=4, pieces=2, recordings="spectra.npz", recorded=2)
     entries = [e for e in read_manifest(data / "works.csv") if e.split == "train"]
-    with pytest.raises(SettingsError, match="has 1 recordings with a tune for piece 1 of 2"):
+    with pytest.raises(SettingsError, match="has 1 works with a tune for piece 1 of 2"):
         cast_of(entries, chosen.data, chosen.heard, (1, 2))
 
 

@@ -155,8 +155,8 @@ def test_clews_pulls_the_best_pair_and_pushes_the_nearest_negative_only() -> Non
 
 def test_losses_that_cannot_be_built_are_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="'magic'"):
-        build_loss(Loss(kind="magic"), Data(), Net(), 10)
+        build_loss(Loss(kind="magic"), Data(), Net(), lambda: 10)
     with pytest.raises(SettingsError, match="windows is 2"):
-        build_loss(Loss(kind="triplet"), Data(windows=2), Net(), 10)
+        build_loss(Loss(kind="triplet"), Data(windows=2), Net(), lambda: 10)
     with pytest.raises(SettingsError, match="3 best pairs of 2 windows"):
-        build_loss(Loss(kind="clews", pairs=3), Data(windows=2), Net(), 10)
+        build_loss(Loss(kind="clews", pairs=3), Data(windows=2), Net(), lambda: 10)

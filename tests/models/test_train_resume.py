@@ -174,5 +174,5 @@ def test_every_configuration_of_the_package_is_read_and_has_a_loss() -> None:
         settings = read_settings(path)
         kinds.add("front" if settings.kind == "front" else settings.loss.kind)
         if settings.kind == "embedding":
-            build_loss(settings.loss, settings.data, settings.net, 10)
+            build_loss(settings.loss, settings.data, settings.net, lambda: 10)
     assert kinds == {"front", "contrastive", "triplet", "softmax", "angular", "clews"}
