@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from models.halves import halved
+from models.nets.ears import part_of
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
 from models.nets.recognizer import STEP_SAMPLES, RecognizerNet, contract
 from models.nets.salience import SalienceConfig, SalienceNet
@@ -32,15 +33,9 @@ def load(front: Path, embedding: Path) -> tuple[RecognizerNet, SalienceConfig, E
     front_config = SalienceConfig(width=int(front_state["width"]))
     embedding_config = EmbeddingConfig(**embedding_state["config"])
     front_net, embedding_net = SalienceNet(front_config), EmbeddingNet(embedding_config)
-    front_net.load_state_dict(_part(front_state["average"], "front."))
-    embedding_net.load_state_dict(_part(embedding_state["average"], "embedding."))
+    front_net.load_state_dict(part_of(front_state["average"], "front."))
+    embedding_net.load_state_dict(part_of(embedding_state["average"], "embedding."))
     return RecognizerNet(front_net, embedding_net).eval(), front_config, embedding_config
-
-
-def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """Weights of one part where a checkpoint holds several (`models.nets.ears`), else all."""
-    part = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-    return part or weights
 
 
 def export(net: RecognizerNet, promise: ModelContract, target: Path) -> str:

@@ -31,7 +31,7 @@ from models.heard.scene import Piece, draw_piece
 from models.heard.sounds import read_sounds
 from models.heard.spectra import MARGIN_FRAMES, RATE_HZ, SILENT_DB, view_frames
 from models.losses.build import build_loss, reads_features
-from models.nets.ears import Ears
+from models.nets.ears import Ears, part_of
 from models.nets.embedding import EmbeddingConfig
 from models.nets.recognizer import FRAMES_PER_STEP, RECENT_STEPS
 from models.nets.salience import SalienceConfig
@@ -155,7 +155,7 @@ class HeardStage:
         """Take over the front end of another run."""
         if self.settings.heard.front:
             state = torch.load(runs / self.settings.heard.front, weights_only=True, map_location="cpu")
-            self.trainee.net.front.load_state_dict(state["average"])
+            self.trainee.net.front.load_state_dict(part_of(state["average"], "front."))
 
     def batches(self, first: int, part: tuple[int, int]) -> Iterator[tuple[Tensor, ...]]:
         """Batches of `batch_of`."""

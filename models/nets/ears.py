@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -30,3 +32,9 @@ class Ears(nn.Module):
         """Log power (B, frames, bins) -> logits and salience in (0, 1), both (B, frames of the salience, 84)."""
         logits = self.front.hear(power)
         return logits, torch.sigmoid(logits.float())
+
+
+def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Weights of one part (``front.`` or ``embedding.``) where a checkpoint holds several, else all."""
+    part = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    return part or dict(weights)

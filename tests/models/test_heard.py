@@ -23,6 +23,8 @@ from models.heard.scene import PERCUSSION, TUNE, Piece, draw_piece  # noqa: E402
 from models.heard.sounds import DRUMS, FLOOR, LEAD_FRAMES, NOTE_FRAMES, PITCHES, PROGRAMS, Sounds, read_sounds  # noqa: E402
 from models.heard.spectra import BINS, MARGIN_FRAMES, PER_SEMITONE, RATE_HZ, spectrum_of, view_frames  # noqa: E402
 from models.nets.constantq import ConstantQ, ConstantQConfig  # noqa: E402
+from models.nets.ears import Ears  # noqa: E402
+from models.nets.embedding import EmbeddingConfig  # noqa: E402
 from models.nets.recognizer import RecognizerNet  # noqa: E402
 from models.nets.salience import SalienceConfig, SalienceNet  # noqa: E402
 from models.settings import Settings, SettingsError, read_settings  # noqa: E402
@@ -333,30 +335,39 @@ def test_a_run_starts_from_a_front_end_goes_on_and_is_exported(data: Path) -> No
     assert torch.equal(net.embedding.state_dict()["out.weight"], whole["average"]["embedding.out.weight"])
 
 
-def test_the_front_end_of_a_released_model_hears_the_same() -> None:
-    released = Path(export.__file__).parent / "released"
-    model = next(released.glob("salience-*.onnx"))
-    width, weights = unpack.front_of(model)
-    net = SalienceNet(SalienceConfig(width=width))
-    net.load_state_dict(weights)
+RELEASED = sorted((Path(export.__file__).parent / "released").glob("salience-?-????????.onnx"))
+
+
+@pytest.mark.parametrize("model", RELEASED, ids=lambda path: path.stem)
+def test_a_released_model_is_unpacked_and_hears_the_same(model: Path, tmp_path: Path) -> None:
     from recognizer.embedder import Embedder
     from recognizer.step import StepInput
 
+    checkpoint = tmp_path / "runs" / "last.pt"
+    assert unpack.main([str(model), "--out", str(checkpoint)]) == 0
+    net, *_ = export.load(checkpoint, checkpoint)
     embedder = Embedder(model)
     contract = embedder.contract
     rng = np.random.default_rng(0)
     pcm = rng.normal(0, 0.1, contract.step_samples + 2 * contract.context_samples).astype(np.float32)
-    past = np.zeros((contract.window_frames - contract.frames_per_step, contract.feature_dim), np.float32)
-    expected = embedder.run([StepInput(0, pcm, past)])[0].features
+    past = rng.random((contract.past_frames, contract.feature_dim)).astype(np.float32) ** 4
+    expected = embedder.run([StepInput(0, pcm, past)])[0]
     with torch.no_grad():
-        found = torch.sigmoid(net.eval()(torch.from_numpy(pcm)[None]))[0].numpy()
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+        features, _, embedding, _ = net(torch.from_numpy(pcm)[None], torch.from_numpy(past)[None])
+    np.testing.assert_allclose(features[0].numpy(), expected.features, atol=2e-3)
+    np.testing.assert_allclose(embedding[0].numpy(), expected.embedding, atol=2e-3)
+    # What was unpacked is where a stage may start.
+    state = torch.load(checkpoint, weights_only=True)
+    ears = Ears(SalienceConfig(width=state["width"]), EmbeddingConfig(**state["config"]))
+    ears.load_state_dict(state["average"])
 
 
-def test_a_model_without_a_front_end_is_refused(tmp_path: Path) -> None:
-    released = Path(export.__file__).parent / "released"
-    with pytest.raises(ValueError, match="no tensor front.first.weight"):
-        unpack.front_of(next(released.glob("v0-*.onnx")))
+def test_a_model_without_a_front_end_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    released = RELEASED[0].parent
+    for pattern, why in (("v0-*.onnx", "not a model of models.export"), ("*-int8-*.onnx", "rounded weights")):
+        with pytest.raises(SystemExit):
+            unpack.main([str(next(released.glob(pattern))), "--out", str(tmp_path / "last.pt")])
+        assert why in capsys.readouterr().err
 
 
 @pytest.mark.slow
