@@ -32,8 +32,8 @@ SEGMENT_S = 60.0
 MAX_SEGMENTS = 3
 REFINED = 20  # references aligned finely, each in two ways
 LONG_STACKS = Resolution(1, AlignSettings(stack=16, offset=1.0))
-# Chosen on half of the works of the real recordings; anything between 0.4 and 0.7 ranks about as well.
-_EVIDENCE_WEIGHT = 0.7
+# Chosen on half of the works of the real recordings; anything between 0.5 and 1.6 ranks about as well.
+_EVIDENCE_WEIGHT = 0.9
 STRETCH_WINDOWS = 6  # of a query on one line: tempo drifts and parts are left out in more
 _SHORTEST_HOP_S = 0.01  # a catalogue that says less is damaged
 _LINE_RATIOS = (0.8, 1.0, 1.25)  # tempo of the query over that of the reference
@@ -48,7 +48,7 @@ class SearchResult:
     rank : int
         From 1.
     score : float
-        Standard deviations by which the embedding is nearer than strangers are, plus 0.7 of the alignment's evidence.
+        Standard deviations by which the embedding is nearer than strangers are, plus 0.9 of the alignment's evidence.
     transpose_semitones, tempo_ratio, query_start_s, reference_start_s
         Of the alignment; ``None`` where there was none.
     """

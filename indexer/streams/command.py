@@ -23,6 +23,7 @@ from recognizer.embedder import Embedder
 from recognizer.errors import DecodeError, UsageError
 from recognizer.evaluation.stream_figures import figures
 from recognizer.evaluation.streams import Heard, Played, judge
+from recognizer.hubs import warm
 from recognizer.profiles import Profile
 from recognizer.profiles import profile as named_profile
 
@@ -96,6 +97,7 @@ def evaluate_streams(
     view.require_model(embedder.model_id, embedder.contract.name)
     if not view.tracks:
         raise UsageError("the catalogue is empty; add recordings with: indexer add FILE...")
+    warm(view)  # once for every version of a catalogue, as in a worker, and no part of what a decision costs
     programmes, rehearsal = _programmes(truth, view), _programmes(develop or [], view)
     if shared := {p.path for p in programmes} & {p.path for p in rehearsal}:
         raise UsageError(

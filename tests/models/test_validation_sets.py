@@ -178,6 +178,22 @@ def test_every_kind_of_query_is_a_set_with_its_references(tmp_path: Path) -> Non
     assert {r["half"] for r in listed if r["set"] == "piano-kr"} == set(HALVES)
 
 
+ROLES = (("original", "reference"), ("kr", "query"))
+
+
+def test_a_recording_that_is_there_twice_is_one_work(tmp_path: Path) -> None:
+    same = list(real._SAME_WORK.items())[0]
+    rows = ["path,set,work_id,role"]
+    rows += [f"piano/{w}/{name}.opus,piano,{w},{role}" for w in (*same, "p1", "p2") for name, role in ROLES]
+    (tmp_path / "recordings.csv").write_text("\n".join(rows))
+    assert real.make(tmp_path, None, [], tmp_path / "real.csv", 1) == 8
+    with (tmp_path / "real.csv").open() as file:
+        listed = list(csv.DictReader(file))
+    assert {r["work_id"] for r in listed} == {same[1], "p1", "p2"}
+    assert [r["work_id"] for r in listed].count(same[1]) == 4
+    assert len({r["half"] for r in listed if r["work_id"] == same[1]}) == 1
+
+
 def test_hummed_queries_of_a_song_are_audio_with_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recordings(tmp_path)
     played: list[int] = []

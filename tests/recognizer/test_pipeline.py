@@ -123,7 +123,7 @@ def test_while_a_work_is_open_and_plays_on_decisions_are_rarer(
     assert len(by_type(events, OPENED)) == 1
     playing = [at for at in decided_s if 32 < at < 58]  # it was named before
     quiet = [at for at in decided_s if at > 62]
-    assert set(np.diff(playing)) == {8.0} and set(np.diff(quiet)) == {4.0}
+    assert set(np.diff(playing)) == {8.0} and set(np.diff(quiet)) == {2.0}
 
 
 def test_a_source_that_cannot_be_used_ends_as_what_it_is(embedder: Embedder, view: CatalogueView) -> None:
