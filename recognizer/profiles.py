@@ -41,7 +41,7 @@ class Profile:
     bridge_gap_s: float = 8.0
 
 
-# A cover of the development programmes opens a second or two later at 0.8 than at 0.5; what is below is wrong more often.
+# Covers of the development programmes open a second or two later at 0.8 than at 0.5; what is below is wrong more often.
 # What is calibrated as well as the confidence needs hardly any waiting for more of the same.
 _PROMPT = BeliefSettings(stay_s=30.0, chance=0.1)
 PROFILES = {
