@@ -77,15 +77,17 @@ class Library:
         self._number, self._of = part
         with np.load(path, allow_pickle=False) as data:
             parts = np.split(data["salience"], data["start"][1:-1])
-            names = data["work" if "work" in data else "name"].tolist()  # files of an earlier version name no works
+            # Files of an earlier version name no works.
+            works = data["work"].tolist() if "work" in data else [str(row) for row in range(len(parts))]
         scores = [transcribe(heard.astype(np.float32) / np.float32(255)) for heard in parts]
         by_work: dict[str, list[int]] = {}
-        for row, (name, heard, score) in enumerate(zip(names, parts, scores, strict=True)):
+        for row, (work, heard, score) in enumerate(zip(works, parts, scores, strict=True)):
             if len(heard) >= _SHORTEST_S * FPS and (score.role == MELODY).sum() >= _FEWEST_NOTES:
-                by_work.setdefault(name, []).append(row)
+                by_work.setdefault(work, []).append(row)
         mine = list(by_work.values())[self._number :: self._of]
         self.rows = [row for rows in mine for row in rows]
-        self.works = [[self.rows.index(row) for row in rows] for rows in mine]
+        ends = np.cumsum([len(rows) for rows in mine]).tolist()
+        self.works = [list(range(end - len(rows), end)) for rows, end in zip(mine, ends, strict=True)]
         self.salience, self.scores = [parts[row] for row in self.rows], [scores[row] for row in self.rows]
         self.chords: list[Chords] = [harmonise(score) for score in self.scores]
         self._places: dict[tuple[int, int], Doubles] = {}

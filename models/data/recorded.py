@@ -6,8 +6,6 @@ or a cover of it (`models.data.library` says which).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from models.data.hear import BINS, FPS, Roll, masked
@@ -18,9 +16,6 @@ from models.data.views import Recipe, redrawn, view
 
 class Recordings(Library):
     """A library whose pairs are views of salience."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
 
     def pair(self, work: int, styles: tuple[Style, Style], recipe: Recipe, rng: np.random.Generator) -> list[Roll]:
         """Two views, float32 (frames, BINS), of one passage of the work of that number."""

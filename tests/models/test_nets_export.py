@@ -12,6 +12,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra 'tr
 
 from models import export  # noqa: E402
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet  # noqa: E402
+from models.nets.recognizer import RecognizerNet  # noqa: E402
 from models.nets.salience import SalienceConfig, SalienceNet  # noqa: E402
 from recognizer.embedder import Embedder  # noqa: E402
 from recognizer.reference import analyse  # noqa: E402
@@ -50,3 +51,21 @@ def test_two_checkpoints_become_one_file_that_the_live_line_reads(tmp_path: Path
     with torch.no_grad():
         newest = whole(torch.from_numpy(audio)[None], torch.zeros(1, 0, 84))[3][0].numpy()
     np.testing.assert_allclose(analysis.pieces[5], newest, atol=2e-3)
+
+
+def test_the_tune_counts_more_than_the_bass_which_is_heard_where_it_is_alone() -> None:
+    class Front(torch.nn.Module):
+        """Hears A2 all the time, and E5 in the second half."""
+
+        def forward(self, pcm: torch.Tensor) -> torch.Tensor:
+            logits = torch.full((1, 16, 84), -20.0)
+            logits[:, :, 21] = 3.0
+            logits[:, 8:, 52] = 3.0
+            return logits
+
+    net = RecognizerNet(Front(), EmbeddingNet(EmbeddingConfig((8, 8, 8, 8), 16, 16))).eval()
+    with torch.no_grad():
+        pitch = net(torch.zeros(1, 1), torch.zeros(1, 144, 84))[1][0]
+    assert pitch.shape == (8, 12)
+    assert set(pitch[:4].argmax(1).tolist()) == {9} and float(pitch[:4, 9].min()) > 0.1
+    assert set(pitch[4:].argmax(1).tolist()) == {4} and float(pitch[4:, 9].max()) < 0.25 * float(pitch[4:, 4].min())
