@@ -24,6 +24,7 @@ from models.programmes.files import (
 )
 from models.programmes.material import read
 from models.programmes.perform import levelled, trimmed
+from models.validation.manifest import true_work
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Recording:
 def read_recordings(folder: Path) -> tuple[list[Recording], list[Recording]]:
     """References and queries; of a work whose files may be either, the first is the reference."""
     with (folder / "recordings.csv").open(encoding="utf-8", newline="") as file:
-        rows = [Recording(r["path"], r["set"], r["work_id"], r["role"]) for r in csv.DictReader(file)]
+        rows = [Recording(r["path"], r["set"], true_work(r["work_id"]), r["role"]) for r in csv.DictReader(file)]
     known = {row.work_id for row in rows if row.role == "reference"}
     references: list[Recording] = []
     queries: list[Recording] = []

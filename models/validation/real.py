@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from models.validation.manifest import halves, read_rows, write_rows
+from models.validation.manifest import halves, read_rows, true_work, write_rows
 
 COLUMNS = ("path", "work_id", "role", "set", "half", "note")
 _NOT_AUDIO = (".txt", ".mid")
-_SAME_WORK = {"ex7a4ff73d": "ex233379a0"}
-"""Works that are one: their originals are the same recording, half a second apart."""
 
 
 def rows(data: Path, songs: Path | None, seed: int) -> Iterator[dict[str, object]]:
@@ -28,7 +26,7 @@ def rows(data: Path, songs: Path | None, seed: int) -> Iterator[dict[str, object
     for number, family in enumerate(sorted({r["set"] for r in recorded})):
         half_of |= halves((r["work_id"] for r in recorded if r["set"] == family), seed + number)
     for row in recorded:  # after the halves were drawn, so that the others stay where they were
-        row["work_id"] = _SAME_WORK.get(row["work_id"], row["work_id"])
+        row["work_id"] = true_work(row["work_id"])
     kinds: dict[str, list[str]] = {}
     for row in recorded:
         names = kinds.setdefault(row["set"], [])
