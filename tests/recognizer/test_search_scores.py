@@ -136,7 +136,7 @@ def test_evidence_is_the_mean_of_short_and_long_stacks() -> None:
     both = [opinions(view, query.pitch, range(8), way) for way in (settings.fine, LONG_STACKS)]
     for number, (short, long) in enumerate(zip(*both, strict=True)):
         evidence = (short.strength + long.strength) / 2
-        assert scores[number] == pytest.approx(nearness[number] + 0.7 * evidence, abs=1e-4)
+        assert scores[number] == pytest.approx(nearness[number] + 0.9 * evidence, abs=1e-4)
 
 
 def test_the_search_ranks_by_these_scores() -> None:
