@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,19 +66,12 @@ def audio(options: argparse.Namespace) -> None:
 def recorded(options: argparse.Namespace) -> None:
     """Salience of recordings by an exported model's front end, in one file."""
     embedder = Embedder(options.model)
-    files = _files(options)
 
-    def heard() -> Iterator[Heard]:
-        for file in files:
-            try:
-                salience = features(decode(file.path, embedder.contract.sample_rate_hz), embedder)
-            except RecognizerError as error:
-                log.warning("left out: %s", error)
-                continue
-            log.info("%s %.0f s", file.path.name, len(salience) / FPS)
-            yield Heard(file.path.name, file.work, _as_bytes(salience))
+    def hear(file: _File) -> Heard:
+        salience = features(decode(file.path, embedder.contract.sample_rate_hz), embedder)
+        return Heard(file.path.name, file.work, _as_bytes(salience))
 
-    print(f"{write_recordings(options.out, heard())} recordings stored")
+    _store(options, hear)
 
 
 def sounds(options: argparse.Namespace) -> None:
@@ -91,23 +84,33 @@ def spectra(options: argparse.Namespace) -> None:
     embedder = Embedder(options.model)
     rate_hz = embedder.contract.sample_rate_hz
     constantq = ConstantQ(ConstantQConfig())
+
+    def hear(file: _File) -> Heard | None:
+        pcm = np.concatenate([np.zeros(0, np.int16), *decode(file.path, rate_hz)])
+        # Two excerpts of a work may have nothing in common.
+        middle = _middle(pcm, (_LONGEST_COVER_S if file.listed else options.seconds) * rate_hz)
+        if len(middle) < _SHORTEST_RECORDING_S * rate_hz:
+            return None
+        spectrum = spectrum_of(middle.astype(np.float32) / np.float32(32768), constantq)
+        return Heard(file.path.name, file.work, _as_bytes(features([middle], embedder)), spectrum)
+
+    _store(options, hear)
+
+
+def _store(options: argparse.Namespace, hear: Callable[[_File], Heard | None]) -> None:
+    """Hear the recordings that are asked for, and write what is to be kept of them as one file."""
     files = _files(options)
 
     def heard() -> Iterator[Heard]:
         for file in files:
             try:
-                pcm = np.concatenate([np.zeros(0, np.int16), *decode(file.path, rate_hz)])
+                part = hear(file)
             except RecognizerError as error:
                 log.warning("left out: %s", error)
                 continue
-            # Two excerpts of a work may have nothing in common.
-            middle = _middle(pcm, (_LONGEST_COVER_S if file.listed else options.seconds) * rate_hz)
-            if len(middle) < _SHORTEST_RECORDING_S * rate_hz:
-                continue
-            salience = features([middle], embedder)
-            log.info("%s %.0f s", file.path.name, len(salience) / FPS)
-            spectrum = spectrum_of(middle.astype(np.float32) / np.float32(32768), constantq)
-            yield Heard(file.path.name, file.work, _as_bytes(salience), spectrum)
+            if part is not None:
+                log.info("%s %.0f s", part.name, len(part.salience) / FPS)
+                yield part
 
     print(f"{write_recordings(options.out, heard())} recordings stored")
 

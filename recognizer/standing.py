@@ -41,12 +41,13 @@ def standings(view: CatalogueView, shortlist: Shortlist, tracks: Sequence[int]) 
     near = {number: shortlist.nearness(view, number) for number in tracks}
     works = {number: view.tracks[number].work_id for number in tracks}
     newest = {number: near[number].newest for number in tracks}
-    first, second = _two_best(view, shortlist.scores)
+    best = _best_of_works(view, shortlist.scores)
+    leaders = sorted(best, key=best.__getitem__, reverse=True)[:2]
     found = {}
     for number in tracks:
         others = [newest[other] for other in tracks if works[other] != works[number]]
         others += [_STRANGER_COSINE - hubs(view).taken(number)] * (FEW - len(others))
-        rival = second[0] if first[1] == works[number] else first[0]
+        rival = next((best[work] for work in leaders if work != works[number]), 0.0)
         lasting = shortlist.scores.get(view.tracks[number].reference_id, 0.0)
         found[number] = Standing(
             similarity=near[number].similarity,
@@ -56,13 +57,11 @@ def standings(view: CatalogueView, shortlist: Shortlist, tracks: Sequence[int]) 
     return found
 
 
-def _two_best(view: CatalogueView, scores: Mapping[str, float]) -> tuple[tuple[float, str | None], ...]:
-    """The best score of any work and the best of another, each with its work; 0 of none where there is no such work."""
+def _best_of_works(view: CatalogueView, scores: Mapping[str, float]) -> dict[str, float]:
     best: dict[str, float] = {}
     for reference, score in scores.items():
         number = view.track_number(reference)
         if number is not None:
             work = view.tracks[number].work_id
             best[work] = max(best.get(work, score), score)
-    nothing: list[tuple[float, str | None]] = [(0.0, None)] * 2
-    return tuple(([(best[work], work) for work in sorted(best, key=lambda w: -best[w])[:2]] + nothing)[:2])
+    return best

@@ -30,7 +30,9 @@ _TWICE = 0.4  # share of pairs of one recording that are the recording itself tw
 _FEWEST_NOTES = 10
 _MARGIN_S = 12.0
 _SHORTEST_S = 40
-_SPECTRA_PER_FRAME = 2
+
+SPECTRA_PER_FRAME = 2
+"""Spectra in the time of a frame of salience."""
 
 
 class Heard(NamedTuple):
@@ -79,10 +81,12 @@ class Library:
             parts = np.split(data["salience"], data["start"][1:-1])
             # Files of an earlier version name no works.
             works = data["work"].tolist() if "work" in data else [str(row) for row in range(len(parts))]
-        scores = [transcribe(heard.astype(np.float32) / np.float32(255)) for heard in parts]
-        by_work: dict[str, list[int]] = {}
-        for row, (work, heard, score) in enumerate(zip(works, parts, scores, strict=True)):
-            if len(heard) >= _SHORTEST_S * FPS and (score.role == MELODY).sum() >= _FEWEST_NOTES:
+        scores, by_work = {}, dict[str, list[int]]()
+        for row, (work, heard) in enumerate(zip(works, parts, strict=True)):
+            if len(heard) < _SHORTEST_S * FPS:
+                continue
+            scores[row] = transcribe(heard.astype(np.float32) / np.float32(255))
+            if (scores[row].role == MELODY).sum() >= _FEWEST_NOTES:
                 by_work.setdefault(work, []).append(row)
         mine = list(by_work.values())[self._number :: self._of]
         self.rows = [row for rows in mine for row in rows]
@@ -149,8 +153,8 @@ def write_recordings(path: Path, parts: Iterable[Heard]) -> int:
     for part in parts:
         frames = len(part.salience)
         if part.spectrum is not None:
-            frames = min(frames, len(part.spectrum) // _SPECTRA_PER_FRAME)
-            part = part._replace(spectrum=part.spectrum[: _SPECTRA_PER_FRAME * frames])
+            frames = min(frames, len(part.spectrum) // SPECTRA_PER_FRAME)
+            part = part._replace(spectrum=part.spectrum[: SPECTRA_PER_FRAME * frames])
         kept.append(part._replace(salience=part.salience[:frames]))
     arrays: dict[str, Any] = {
         "salience": np.concatenate([np.zeros((0, BINS), np.uint8), *(part.salience for part in kept)]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from models.data.hear import FPS
-from models.data.library import Library, Take
+from models.data.library import SPECTRA_PER_FRAME, Library, Take
 from models.data.views import Passage, Recipe, redrawn
 from models.heard import spectra
 from models.heard.spectra import Bytes, view_frames
@@ -37,7 +37,7 @@ class Recordings(Library):
                 raise SettingsError(
                     f"{path} holds no spectra to learn from by ear; make it with models.prepare spectra"
                 )
-            sounds = np.split(data["spectra"], spectra.RATE_HZ // FPS * data["start"][1:-1])
+            sounds = np.split(data["spectra"], SPECTRA_PER_FRAME * data["start"][1:-1])
         self.spectra = [sounds[row] for row in self.rows]
 
     def pair(self, work: int, recipe: Recipe, rng: np.random.Generator) -> list[Passage | tuple[Bytes, Bytes]]:
