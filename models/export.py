@@ -1,4 +1,8 @@
-"""Write a trained network as one ONNX file: ``python -m models.export --front F.pt --embedding E.pt --out X.onnx``."""
+"""Write a trained network as one ONNX file.
+
+``python -m models.export --front F.pt --embedding E.pt --sequence S.pt --name NAME --out DIR``; one checkpoint may be
+given several times, when it holds several parts.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from models.nets.ears import part_of
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
 from models.nets.recognizer import STEP_SAMPLES, RecognizerNet, contract
 from models.nets.salience import SalienceConfig, SalienceNet
+from models.nets.sequence import SequenceConfig, SequenceNet
 from recognizer.contract import METADATA_KEY, ModelContract
 
 OPSET = 18
@@ -26,8 +31,13 @@ MAX_BYTES = 12 * 2**20
 _TOLERANCE = 5e-3
 
 
-def load(front: Path, embedding: Path) -> tuple[RecognizerNet, SalienceConfig, EmbeddingConfig]:
-    """The network of two checkpoints, or of one twice that holds both, with averaged weights, ready for inference."""
+def load(
+    front: Path, embedding: Path, sequence: Path | None = None
+) -> tuple[RecognizerNet, SalienceConfig, EmbeddingConfig]:
+    """The network of some checkpoints, with averaged weights, ready for inference.
+
+    One that holds several parts may be given for each. Without one for the pitch sequence, that counts octaves alone.
+    """
     front_state = torch.load(front, weights_only=True, map_location="cpu")
     embedding_state = torch.load(embedding, weights_only=True, map_location="cpu")
     front_config = SalienceConfig(width=int(front_state["width"]))
@@ -35,7 +45,19 @@ def load(front: Path, embedding: Path) -> tuple[RecognizerNet, SalienceConfig, E
     front_net, embedding_net = SalienceNet(front_config), EmbeddingNet(embedding_config)
     front_net.load_state_dict(part_of(front_state["average"], "front."))
     embedding_net.load_state_dict(part_of(embedding_state["average"], "embedding."))
-    return RecognizerNet(front_net, embedding_net).eval(), front_config, embedding_config
+    return RecognizerNet(front_net, embedding_net, _sequence(sequence)).eval(), front_config, embedding_config
+
+
+def _sequence(checkpoint: Path | None) -> SequenceNet | None:
+    if checkpoint is None:
+        return None
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    weights = part_of(state.get("sequence", state["average"]), "sequence.")
+    if "counts" not in weights:
+        raise ValueError(f"{checkpoint} holds no pitch sequence; give the checkpoint of a stage of that kind")
+    net = SequenceNet(SequenceConfig(width=len(weights["first.weight"])))
+    net.load_state_dict(weights)
+    return net
 
 
 def export(net: RecognizerNet, promise: ModelContract, target: Path) -> str:
@@ -133,13 +155,16 @@ def largest_difference(net: nn.Module, promise: ModelContract, blob: bytes) -> f
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line of the export."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--front", type=Path, required=True, help="checkpoint of a stage of kind front")
     parser.add_argument("--embedding", type=Path, required=True, help="checkpoint of models.train")
+    parser.add_argument(
+        "--sequence", type=Path, help="checkpoint of a stage of kind sequence; else octaves alone count"
+    )
     parser.add_argument("--name", required=True, help="name in the contract")
     parser.add_argument("--out", type=Path, required=True, help="folder; the file is <name>-<sha8>.onnx")
     options = parser.parse_args(arguments)
-    net, front, embedding = load(options.front, options.embedding)
+    net, front, embedding = load(options.front, options.embedding, options.sequence)
     options.out.mkdir(parents=True, exist_ok=True)
     draft = options.out / f"{options.name}.part"
     sha256 = export(net, contract(options.name, front, embedding), draft)

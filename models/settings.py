@@ -129,6 +129,44 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Sequence:
+    """What the pitch sequence learns from, and its loss (`models.losses.alignment`); works come from ``data``.
+
+    Attributes
+    ----------
+    pairs : str
+        Folder made by ``python -m models.passages``.
+    sounds : str
+        File made by ``python -m models.prepare sounds``, to make it from.
+    front : str
+        Checkpoint of the front end that hears them, seen from the folder of all runs.
+    batches, held_out : int
+        How many batches of ``data.works_per_batch`` pairs are made, of the split ``train`` and of ``val``.
+    frames : int
+        Length of a view in frames of 1/8 s.
+    tempo_spread : float
+        As in `models.data.views.Recipe`.
+    width : int
+        Channels, see `models.nets.sequence.SequenceConfig`.
+    temperature : float
+        Divides the cosine similarities.
+    strangers : int
+        Other works that a frame is compared with.
+    """
+
+    pairs: str = ""
+    sounds: str = ""
+    front: str = ""
+    batches: int = 96
+    held_out: int = 4
+    frames: int = 192
+    tempo_spread: float = 0.14
+    width: int = 12
+    temperature: float = 0.08
+    strangers: int = 6
+
+
+@dataclass(frozen=True, slots=True)
 class Net:
     """Shape of the embedding network, see `models.nets.embedding.EmbeddingConfig`."""
 
@@ -196,9 +234,10 @@ class Schedule:
 class Settings:
     """A whole stage.
 
-    ``kind`` is ``embedding`` (reads ``data``, ``net`` and ``loss``), ``front`` (reads ``front``) or ``heard``, both in
-    one (reads ``data``, ``heard``, ``net`` and ``loss``). ``start`` names a checkpoint of the same kind, seen from the
-    folder of all runs, whose weights are the beginning (empty: random).
+    ``kind`` is ``embedding`` (reads ``data``, ``net`` and ``loss``), ``front`` (reads ``front``), ``heard``, both in
+    one (reads ``data``, ``heard``, ``net`` and ``loss``), or ``sequence`` (reads ``data`` and ``sequence``). ``start``
+    names a checkpoint of the same kind, seen from the folder of all runs, whose weights are the beginning (empty:
+    random).
     """
 
     name: str
@@ -207,6 +246,7 @@ class Settings:
     data: Data = field(default_factory=Data)
     front: Front = Front()
     heard: Heard = Heard()
+    sequence: Sequence = Sequence()
     net: Net = Net()
     loss: Loss = Loss()
     start: str = ""
@@ -220,17 +260,19 @@ class Settings:
         paths: dict[str, Any] = {name: under(getattr(self.data, name)) for name in _PATHS}
         heard = replace(self.heard, sounds=under(self.heard.sounds), recordings=under(self.heard.recordings))
         front = replace(self.front, shards=under(self.front.shards))
-        return replace(self, data=replace(self.data, **paths), front=front, heard=heard)
+        sequence = replace(self.sequence, pairs=under(self.sequence.pairs), sounds=under(self.sequence.sounds))
+        return replace(self, data=replace(self.data, **paths), front=front, heard=heard, sequence=sequence)
 
 
 _PATHS = ("manifest", "store", "bank", "neighbours", "recordings")
 _PARTS: dict[str, type[Any]] = {
-    "data": Data, "front": Front, "heard": Heard, "schedule": Schedule, "net": Net, "loss": Loss,
+    "data": Data, "front": Front, "heard": Heard, "sequence": Sequence, "schedule": Schedule, "net": Net, "loss": Loss,
 }  # fmt: skip
 _NEEDED = {
     "embedding": (("data", "manifest"), ("data", "store")),
     "front": (("front", "shards"),),
     "heard": (("data", "manifest"), ("data", "store"), ("heard", "sounds")),
+    "sequence": (("data", "manifest"), ("data", "store"), ("sequence", "pairs"), ("sequence", "sounds")),
 }
 
 

@@ -1,6 +1,6 @@
 """Train one stage: ``python -m models.train CONFIG.toml --runs DIR``; started again, it goes on where it was killed.
 
-One trainer for the front end and for every loss of the embedding. With several GPUs or machines:
+One trainer for the front end, the pitch sequence and every loss of the embedding. With several GPUs or machines:
 ``torchrun --nproc-per-node N -m models.train CONFIG.toml --runs DIR``.
 """
 
@@ -23,6 +23,7 @@ from models.settings import Settings, SettingsError, read_settings
 from models.stage import Stage
 from models.stage_embedding import EmbeddingStage
 from models.stage_front import FrontStage
+from models.stage_sequence import SequenceStage
 
 log = logging.getLogger("models.train")
 
@@ -34,6 +35,8 @@ def build_stage(settings: Settings) -> Stage:
         return FrontStage(settings)
     if settings.kind == "heard":
         return HeardStage(settings)
+    if settings.kind == "sequence":
+        return SequenceStage(settings)
     return EmbeddingStage(settings)
 
 

@@ -1,8 +1,8 @@
 """Take the weights out of a released model: ``python -m models.unpack MODEL.onnx --out RUNS/released/last.pt``.
 
 A checkpoint of the kind that `heard` stages write: such a stage can go on from it (``start``) or take its front end
-(``heard.front``), and `models.export` makes a model file of it again. The exporter folds some batch norms into their
-convolutions; in their places come some that change nothing.
+(``heard.front``), and `models.export` makes a model file of it again, pitch sequence included. The exporter folds some
+batch norms into their convolutions; in their places come some that change nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from models.halves import HALF
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
 from models.nets.salience import SalienceConfig, SalienceNet
+from models.nets.sequence import SequenceConfig, SequenceNet
 
-_FRONT, _EMBEDDING = "front.", "embedding."
+_FRONT, _EMBEDDING, _SEQUENCE = "front.", "embedding.", "sequence."
 _ROUNDED = 1e-5
 
 
@@ -45,7 +46,11 @@ def checkpoint_of(path: Path) -> dict[str, Any]:
     weights = _found(front.state_dict(), held, _FRONT, _folded(front, held, _FRONT), path)
     known = {"power": _power(graph, held), **_folded(embedding, held, _EMBEDDING)}
     weights |= _found(embedding.state_dict(), held, _EMBEDDING, known, path)
-    return {"average": weights, "width": front.config.width, "config": asdict(config), "step": 0}
+    found = {"average": weights, "width": front.config.width, "config": asdict(config), "step": 0}
+    if f"{_SEQUENCE}counts" in held:  # no part of what a heard stage trains
+        sequence = SequenceNet(SequenceConfig(width=len(held[f"{_SEQUENCE}first.weight"])))
+        found["sequence"] = _found(sequence.state_dict(), held, _SEQUENCE, {}, path)
+    return found
 
 
 def _folded(net: nn.Module, held: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -233,8 +233,26 @@ def consecutive(passages: list[Passage], recipe: Recipe) -> list[list[Passage]]:
     ]
 
 
+class Line(NamedTuple):
+    """The time of one view in another.
+
+    What sounds ``t`` s after the middle of the first sounds ``ratio * t + offset_s`` after the middle of the second.
+    """
+
+    ratio: float
+    offset_s: float
+
+
 def draw_pair(corpus: Corpus, files: list[str], recipe: Recipe, rng: np.random.Generator) -> tuple[Passage, Passage]:
     """Two passages that are the same place of one work, from two human-made versions where there are any."""
+    first, second, _ = draw_line(corpus, files, recipe, rng)
+    return first, second
+
+
+def draw_line(
+    corpus: Corpus, files: list[str], recipe: Recipe, rng: np.random.Generator
+) -> tuple[Passage, Passage, Line]:
+    """The same with the line of time between the two, as exact as two humans' note values are."""
     a = b = files[int(rng.integers(len(files)))]
     found: Doubles = np.zeros((0, 3))
     if len(files) > 1 and rng.random() < recipe.human:
@@ -254,9 +272,11 @@ def draw_pair(corpus: Corpus, files: list[str], recipe: Recipe, rng: np.random.G
         ratio = 1.0
     jitter = rng.uniform(-0.5, 0.5, 2) * recipe.jitter_s
     beat_a, beat_b = base_s * float(tempo[0]), base_s * float(tempo[1]) / ratio
+    faster = float(tempo[1] / tempo[0])
     return (
         Passage(first, corpus.chords(a), float(at_a + jitter[0] / beat_a), beat_a),
         Passage(corpus.store[b], corpus.chords(b), float(at_b + jitter[1] / beat_b), beat_b),
+        Line(faster, float(jitter[0] * faster - jitter[1])),
     )
 
 

@@ -84,7 +84,7 @@ def draw_piece(cast: Cast, seed: tuple[int, ...]) -> Piece:
     parts: list[tuple[int, Notes, Bytes]] = []
     heard: list[tuple[int, Bytes, Bytes]] = []
     for first in range(0, cast.works, cast.recipe.group):
-        styles = [_audible(draw_style(rng)) for _ in range(_SIDES)]
+        styles = [audible(draw_style(rng)) for _ in range(_SIDES)]
         group = works[first : first + cast.recipe.group]
         if cast.recordings is not None and first >= cast.works - cast.recorded_works:
             drawn = rng.choice(len(cast.recordings), len(group), replace=False)
@@ -93,10 +93,10 @@ def draw_piece(cast: Cast, seed: tuple[int, ...]) -> Piece:
             for side, what in enumerate(_versions(cast, work, rng)):
                 view = side * cast.works + row
                 if isinstance(what, Passage):
-                    parts.append((view, *_performed(what, styles[side], cast.seconds, rng)))
+                    parts.append((view, *performed(what, styles[side], cast.seconds, rng)))
                 else:
                     heard.append((view, *what))
-    return _piece(parts, heard, works, cast.recipe)
+    return piece_of(parts, heard, works, cast.recipe)
 
 
 def _versions(cast: Cast, work: int, rng: np.random.Generator) -> Sequence[Passage | tuple[Bytes, Bytes]]:
@@ -107,7 +107,8 @@ def _versions(cast: Cast, work: int, rng: np.random.Generator) -> Sequence[Passa
     return cast.recordings.pair(cast.recordings.work(work - scores), cast.recipe, rng)
 
 
-def _audible(style: Style) -> Style:
+def audible(style: Style) -> Style:
+    """A style as it is played: little is left out that a front end might miss."""
     return replace(
         style,
         missed=style.missed * _PLAYED_ANYWAY,
@@ -116,7 +117,7 @@ def _audible(style: Style) -> Style:
     )
 
 
-def _performed(passage: Passage, style: Style, seconds: float, rng: np.random.Generator) -> tuple[Notes, Bytes]:
+def performed(passage: Passage, style: Style, seconds: float, rng: np.random.Generator) -> tuple[Notes, Bytes]:
     """Notes in seconds and the part of each."""
     notes = together([play(passage, style, seconds, rng), stray_notes(style, seconds, rng)])
     notes = notes.pick((notes.onset < seconds) & (notes.onset + notes.duration > 0))
@@ -144,12 +145,13 @@ def _drums(beat_s: float, level: float, seconds: float, rng: np.random.Generator
     return Notes.of(onset[kept], 2.0, drum[kept], loud[drum[kept]] * rng.uniform(0.6, 1.1, int(kept.sum())), 0.0)
 
 
-def _piece(
+def piece_of(
     parts: list[tuple[int, Notes, Bytes]],
     heard: list[tuple[int, Bytes, Bytes]],
     works: npt.NDArray[np.int64],
     recipe: Recipe,
 ) -> Piece:
+    """A piece of what is played, (row, notes, their parts), and of recordings, (row, spectra, salience)."""
     notes = together([n for _, n, _ in parts])
     spectra = [np.zeros((0, view_frames(recipe.frames), SPECTRUM_BINS), np.uint8), *(s[None] for _, s, _ in heard)]
     salience = [np.zeros((0, recipe.frames, BINS), np.uint8), *(s[None] for _, _, s in heard)]

@@ -43,7 +43,7 @@ from models.stage_embedding import shape_of
 _PROBE_WORKS = 256
 _PROBED_AT_A_TIME = 64
 _BEGUN_S = (4, 10)
-_NOTES = ("view", "onset_s", "duration_s", "pitch", "level", "part")
+NOTES = ("view", "onset_s", "duration_s", "pitch", "level", "part")
 
 
 class HeardTrainee(Trainee):
@@ -94,7 +94,7 @@ class HeardTrainee(Trainee):
         band_of = row // count * groups + row % count // self.group
         bands = self.orchestra.hire(2 * groups, generator)
         with torch.no_grad():
-            played = self.orchestra(dict(zip(_NOTES, notes, strict=True)), band_of, bands, self.frames, generator)
+            played = self.orchestra(dict(zip(NOTES, notes, strict=True)), band_of, bands, self.frames, generator)
             power, truth = played.power, played.truth
             if len(recorded):
                 power[recorded] = torch.where(spectra > 0, 10 ** ((spectra.float() + SILENT_DB) / 10), 0.0)
@@ -120,7 +120,7 @@ def _with_others(views: Tensor, count: int, other: Tensor) -> Tensor:
 def batch_of(pieces: list[Piece], seed: int) -> tuple[Tensor, ...]:
     """Tensors of a batch, in the order that `HeardTrainee` takes them."""
     whole = joined(pieces)
-    arrays = [whole.works, whole.recorded, whole.spectra, whole.salience, *(getattr(whole, name) for name in _NOTES)]
+    arrays = [whole.works, whole.recorded, whole.spectra, whole.salience, *(getattr(whole, name) for name in NOTES)]
     return torch.tensor(seed), *(torch.from_numpy(array) for array in arrays)
 
 

@@ -7,46 +7,36 @@ from torch import Tensor, nn
 
 from models.nets.embedding import CLASSES, OCTAVES, EmbeddingConfig, EmbeddingNet
 from models.nets.salience import SalienceConfig, SalienceNet
+from models.nets.sequence import FRAMES_PER_FRAME, SequenceConfig, SequenceNet, beginning
 from recognizer.contract import ModelContract
 
 WINDOW_STEPS = 10
 INDEX_HOP_STEPS = 2
 STEP_SAMPLES = 32000
 FRAMES_PER_STEP = 16
-PITCH_FRAMES_PER_STEP = 8
+PITCH_FRAMES_PER_STEP = FRAMES_PER_STEP // FRAMES_PER_FRAME
 RECENT_STEPS = 5
-OCTAVE_WEIGHTS = (0.01, 0.03, 0.5, 1.0, 1.0, 1.0, 1.0)
-"""What the octaves, from C1 up, count in the pitch sequence.
-
-A cover keeps the tune and changes what is below it. Without the octaves below C3, the right reference of real
-recordings aligns better in five of six sets (chosen on half of their works). They do not count nothing: frames are
-compared at equal norm, so that a deep voice alone is still heard.
-"""
 
 
 class RecognizerNet(nn.Module):
-    """Front end and embedding in a row.
+    """Front end, embedding and pitch sequence side by side.
 
-    The features kept between steps are the salience itself, 84 bins at 8 frames/s. The pitch sequence is that salience
-    summed over octaves, low ones counting little, its square root taken (quiet notes count for the alignment), at 4
-    frames/s. The window's end alone is embedded as a window of half the length.
+    The features kept between steps are the salience itself, 84 bins at 8 frames/s; the pitch sequence is made of it at
+    4 frames/s. The window's end alone is embedded as a window of half the length.
     """
 
-    octave_weights: Tensor
-
-    def __init__(self, front: SalienceNet, embedding: EmbeddingNet) -> None:
+    def __init__(self, front: SalienceNet, embedding: EmbeddingNet, sequence: SequenceNet | None = None) -> None:
         super().__init__()
         self.front = front
         self.embedding = embedding
-        weights = torch.tensor(OCTAVE_WEIGHTS)[:, None]
-        self.register_buffer("octave_weights", weights, persistent=False)
+        self.sequence = SequenceNet(SequenceConfig()) if sequence is None else sequence
 
     def forward(self, pcm: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Shapes as in `recognizer.contract`."""
         features = torch.sigmoid(self.front(pcm))
-        pairs = torch.unflatten(features, 1, (-1, FRAMES_PER_STEP // PITCH_FRAMES_PER_STEP)).mean(2)
-        pitch = (torch.unflatten(pairs, 2, (OCTAVES, CLASSES)) * self.octave_weights).sum(2).sqrt()
         window = torch.cat([past, features], 1)
+        # Of the past, what the sequence looks back to; before the window there is silence.
+        pitch = self.sequence(beginning(window)[:, past.shape[1] :])
         return features, pitch, self.embedding(window), self.embedding(window[:, -RECENT_STEPS * FRAMES_PER_STEP :])
 
 

@@ -20,7 +20,7 @@ from models.heard.feed import batches, cast_of, joined  # noqa: E402
 from models.heard.orchestra import Orchestra  # noqa: E402
 from models.heard.recordings import Recordings  # noqa: E402
 from models.heard.scene import PERCUSSION, TUNE, Piece, draw_piece  # noqa: E402
-from models.heard.sounds import DRUMS, FLOOR, LEAD_FRAMES, NOTE_FRAMES, PITCHES, PROGRAMS, Sounds, read_sounds  # noqa: E402
+from models.heard.sounds import FLOOR, LEAD_FRAMES, PITCHES, PROGRAMS, read_sounds  # noqa: E402
 from models.heard.spectra import BINS, MARGIN_FRAMES, PER_SEMITONE, RATE_HZ, spectrum_of, view_frames  # noqa: E402
 from models.nets.constantq import ConstantQ, ConstantQConfig  # noqa: E402
 from models.nets.ears import Ears  # noqa: E402
@@ -29,6 +29,7 @@ from models.nets.recognizer import RecognizerNet  # noqa: E402
 from models.nets.salience import SalienceConfig, SalienceNet  # noqa: E402
 from models.settings import Settings, SettingsError, read_settings  # noqa: E402
 from tests.models.small_corpus import write_corpus  # noqa: E402
+from tests.models.small_sounds import LOWEST, pure_tones, write_pure_tones  # noqa: E402
 
 CONFIG = """
 name = "{name}"
@@ -57,23 +58,6 @@ warmup = 2
 save_s = 0.0
 probe_steps = 2
 """
-LOWEST = 24  # MIDI number of the first bin's semitone
-
-
-def pure_tones(fonts: int = 1) -> Sounds:
-    """Every note is one bin, its own, that sounds from the onset on and fades; drums are a band of high bins."""
-    tones = np.zeros((fonts, len(PROGRAMS), len(PITCHES), NOTE_FRAMES, BINS), np.uint8)
-    fading = (FLOOR - np.arange(NOTE_FRAMES - LEAD_FRAMES)).astype(np.uint8)
-    for i, pitch in enumerate(PITCHES):
-        tones[:, :, i, LEAD_FRAMES:, (pitch - LOWEST) * PER_SEMITONE + 1] = fading
-    drums = np.zeros((fonts, len(DRUMS), NOTE_FRAMES, BINS), np.uint8)
-    drums[:, :, LEAD_FRAMES : LEAD_FRAMES + 3, -30:] = FLOOR
-    return Sounds(tones, drums, np.zeros(tones.shape[:3], np.float32), np.zeros(drums.shape[:2], np.float32))
-
-
-def write_pure_tones(path: Path) -> None:
-    sounds = pure_tones()
-    np.savez_compressed(path, tones=sounds.tones, drums=sounds.drums, peak=sounds.peak, drum_peak=sounds.drum_peak)
 
 
 def write_config(folder: Path, name: str = "run", **values: object) -> Path:
