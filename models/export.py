@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from models.halves import halved
-from models.nets.ears import part_of
+from models.nets.ears import part_of, read_front
 from models.nets.embedding import EmbeddingConfig, EmbeddingNet
 from models.nets.recognizer import STEP_SAMPLES, RecognizerNet, contract
-from models.nets.salience import SalienceConfig, SalienceNet
+from models.nets.salience import SalienceConfig
 from models.nets.sequence import SequenceConfig, SequenceNet
 from recognizer.contract import METADATA_KEY, ModelContract
 
@@ -38,14 +38,11 @@ def load(
 
     One that holds several parts may be given for each. Without one for the pitch sequence, that counts octaves alone.
     """
-    front_state = torch.load(front, weights_only=True, map_location="cpu")
     embedding_state = torch.load(embedding, weights_only=True, map_location="cpu")
-    front_config = SalienceConfig(width=int(front_state["width"]))
     embedding_config = EmbeddingConfig(**embedding_state["config"])
-    front_net, embedding_net = SalienceNet(front_config), EmbeddingNet(embedding_config)
-    front_net.load_state_dict(part_of(front_state["average"], "front."))
+    front_net, embedding_net = read_front(front), EmbeddingNet(embedding_config)
     embedding_net.load_state_dict(part_of(embedding_state["average"], "embedding."))
-    return RecognizerNet(front_net, embedding_net, _sequence(sequence)).eval(), front_config, embedding_config
+    return RecognizerNet(front_net, embedding_net, _sequence(sequence)).eval(), front_net.config, embedding_config
 
 
 def _sequence(checkpoint: Path | None) -> SequenceNet | None:

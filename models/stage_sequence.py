@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import passages
 from models.data.hear import FPS
 from models.heard.aligned import Aligned
+from models.heard.pairs_file import HELD_OUT, TRAIN, read_pairs
 from models.losses.alignment import AlignmentLoss, Found
 from models.nets.sequence import FRAMES_PER_FRAME, SequenceConfig, SequenceNet, beginning
 from models.settings import Settings, SettingsError
@@ -37,8 +37,8 @@ class SequenceStage:
         self.settings = settings
         sequence = settings.sequence
         folder = Path(sequence.pairs)
-        self._train = passages.read(folder, passages.TRAIN, sequence.batches)
-        self._held_out = passages.read(folder, passages.HELD_OUT, sequence.held_out)
+        self._train = read_pairs(folder, TRAIN, sequence.batches)
+        self._held_out = read_pairs(folder, HELD_OUT, sequence.held_out)
         if not self._train or not self._held_out:
             raise SettingsError("sequence.batches and sequence.held_out must be 1 or more")
         loss = AlignmentLoss(sequence.temperature, sequence.strangers)
@@ -62,9 +62,9 @@ class SequenceStage:
         values, shares = [], []
         with torch.no_grad():
             for pairs in self._held_out:
-                sequences = _sequences(net, *(part.to(device) for part in _tensors(pairs)))
-                values.append(float(loss(*sequences)))
-                shares.append(_told(loss.find(*sequences)))
+                found = loss.find(*_sequences(net, *(part.to(device) for part in _tensors(pairs))))
+                values.append(float(loss.lost(found)))
+                shares.append(_told(found))
         return {"val_loss": float(np.mean(values)), "val_told": float(np.mean(shares))}
 
 

@@ -12,7 +12,7 @@ from models.data.arrange import Notes
 from models.data.style import draw_style
 from models.data.views import Corpus, Recipe, chosen_works, draw_line
 from models.heard.air import Air
-from models.heard.orchestra import Orchestra
+from models.heard.orchestra import Orchestra, bands_of
 from models.heard.scene import audible, performed, piece_of
 from models.heard.spectra import RATE_HZ, Bytes, view_frames
 from models.heard.stage import NOTES
@@ -70,11 +70,9 @@ class Rehearsal:
         piece = piece_of(parts, [], chosen, recipe)
         generator = torch.Generator().manual_seed(seed * _SEEDS_APART + number)
         notes = {name: torch.from_numpy(getattr(piece, name)) for name in NOTES}
-        groups = works // recipe.group
-        row_of = torch.arange(2 * works)
-        band_of = row_of // works * groups + row_of % works // recipe.group
+        band_of, count = bands_of(works, recipe.group)
         with torch.no_grad():
-            bands = self._orchestra.hire(2 * groups, generator)
+            bands = self._orchestra.hire(count, generator)
             played = self._orchestra(notes, band_of, bands, view_frames(recipe.frames), generator)
-            heard = torch.sigmoid(self._front.hear(self._air(played.power, band_of, 2 * groups, generator)))
+            heard = torch.sigmoid(self._front.hear(self._air(played.power, band_of, count, generator)))
         return Aligned(np.rint(heard.numpy() * 255).astype(np.uint8), np.array(lines, np.float32))

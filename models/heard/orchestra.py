@@ -223,6 +223,16 @@ class Orchestra(nn.Module):
         )
 
 
+def bands_of(works: int, group: int, device: torch.device | None = None) -> tuple[Tensor, int]:
+    """Which band plays each of 2 * works views, first views first, and how many bands there are.
+
+    Every group of works has a band a side.
+    """
+    groups = works // group
+    row = torch.arange(2 * works, device=device)
+    return row // works * groups + row % works // group, 2 * groups
+
+
 def _envelope(time_s: Tensor, held_s: Tensor, tail_s: Tensor) -> Tensor:
     """Power of a note beside that of its sound: what is held for long fades a little, and what has ended soon."""
     return torch.exp(-(time_s - held_s).clamp(min=0) / tail_s) * torch.exp(-0.7 * (time_s - _KEPT_S).clamp(min=0))

@@ -25,7 +25,7 @@ from models.data.store import ScoreStore
 from models.heard.air import Air
 from models.heard.dice import Dice
 from models.heard.feed import batches, cast_of, joined
-from models.heard.orchestra import Orchestra
+from models.heard.orchestra import Orchestra, bands_of
 from models.heard.recordings import Recordings
 from models.heard.scene import Piece, draw_piece
 from models.heard.sounds import read_sounds
@@ -88,18 +88,15 @@ class HeardTrainee(Trainee):
     ) -> tuple[Tensor, Tensor]:
         """Log power of all views, (2 * works, frames, bins), and which pitches sound in them."""
         device, count = works.device, len(works)
-        row = torch.arange(2 * count, device=device)
-        # Every group has a band a side.
-        groups = count // self.group
-        band_of = row // count * groups + row % count // self.group
-        bands = self.orchestra.hire(2 * groups, generator)
+        band_of, number = bands_of(count, self.group, device)
+        bands = self.orchestra.hire(number, generator)
         with torch.no_grad():
             played = self.orchestra(dict(zip(NOTES, notes, strict=True)), band_of, bands, self.frames, generator)
             power, truth = played.power, played.truth
             if len(recorded):
                 power[recorded] = torch.where(spectra > 0, 10 ** ((spectra.float() + SILENT_DB) / 10), 0.0)
                 truth[recorded] = told.float() / 255
-            heard = self.air(power, band_of, 2 * groups, generator)
+            heard = self.air(power, band_of, number, generator)
             begun = self._begun(count, heard.shape[1], Dice(generator))
             answered = begun[:, MARGIN_FRAMES : heard.shape[1] - MARGIN_FRAMES : 2]
             return _with_others(heard, count, begun), _with_others(truth, count, answered)

@@ -58,7 +58,10 @@ class AlignmentLoss(nn.Module):
         line : shape (pairs, 2)
             Slope, and frames by which the middle of the second view is late.
         """
-        found = self.find(first, second, line)
+        return self.lost(self.find(first, second, line))
+
+    def lost(self, found: Found) -> Tensor:
+        """The same of what `find` found."""
         all_ = torch.cat([found.right[:, :, None], found.wrong], 2) / self.temperature
         lost = torch.logsumexp(all_, 2) - found.right / self.temperature
         return (lost * found.there).sum() / found.there.sum().clamp(min=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,14 @@ class Ears(nn.Module):
         """Log power (B, frames, bins) -> logits and salience in (0, 1), both (B, frames of the salience, 84)."""
         logits = self.front.hear(power)
         return logits, torch.sigmoid(logits.float())
+
+
+def read_front(checkpoint: Path) -> SalienceNet:
+    """The front end of a checkpoint, alone or beside other parts, with averaged weights, ready for inference."""
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    front = SalienceNet(SalienceConfig(width=int(state["width"])))
+    front.load_state_dict(part_of(state["average"], "front."))
+    return front.eval()
 
 
 def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
