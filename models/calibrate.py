@@ -16,6 +16,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from models.calibration.collect import Catalogues, Samples, collect, joined
 from models.calibration.fit import fit, held_out, probabilities, reliability, with_gate
 from models.calibration.programmes import HeardStep, Programme, read_programmes, remembered
 from recognizer.calibration import FEATURES, appended
-from recognizer.catalogue import Catalogue
+from recognizer.catalogue import Catalogue, CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.embedder import Embedder
 from recognizer.errors import RecognizerError, UsageError
@@ -42,17 +43,20 @@ _NAMES = np.array(list(FEATURES))
 
 def gathered(
     heard: list[tuple[Programme, list[HeardStep]]],
-    catalogues: Catalogues,
+    catalogues: Callable[[int, Programme], Iterable[CatalogueView]],
     contract: ModelContract,
     gated: dict[str, float] | None = None,
 ) -> Samples:
-    """Evidence of all programmes, each against two catalogues of its own."""
+    """Evidence of all programmes, each against the catalogues that are drawn for it and its number."""
     parts = []
     for number, (programme, steps) in enumerate(heard):
-        for smaller in catalogues.of(number, programme):
-            parts.append(collect(programme, steps, smaller, contract, EVERY_STEP, number, gated))
-        right = sum(int(part.true.sum()) for part in parts[-2:])
-        log.info("%s: %d steps, %d works, %d times right", programme.path.name, len(steps), smaller.works, right)
+        mine = [
+            collect(programme, steps, view, contract, EVERY_STEP, number, gated)
+            for view in catalogues(number, programme)
+        ]
+        right = sum(int(part.true.sum()) for part in mine)
+        log.info("%s: %d steps, %d catalogues, %d times right", programme.path.name, len(steps), len(mine), right)
+        parts += mine
     return joined(parts)
 
 
@@ -113,11 +117,13 @@ def _run(options: argparse.Namespace) -> None:
     if found is None:
         heard = hear_all(options.streams, embedder)
         catalogues = Catalogues(view, sizes, options.seed)
-        # First everything on the shortlist is aligned, to learn what is worth it; then only that, as it will be.
-        everything = gathered(heard, catalogues, embedder.contract)
+        # First everything on the shortlist is aligned, to learn what is worth it; then only that, as it will be. The
+        # first takes ten times as long, and what plays nothing of the catalogue has little to say of what is worth it.
+        playing = [(programme, steps) for programme, steps in heard if programme.truth] or heard
+        everything = gathered(playing, catalogues.in_turn, embedder.contract)
         enough(everything, options.streams)
         gated = with_gate(everything, fit(everything))
-        samples = gathered(heard, catalogues, embedder.contract, gated)
+        samples = gathered(heard, catalogues.of_all_sizes, embedder.contract, gated)
         if options.evidence is not None:
             keep(options.evidence, samples, gated)
     else:
@@ -126,7 +132,7 @@ def _run(options: argparse.Namespace) -> None:
     numbers = fit(samples, gated)
     tested, said = samples, held_out(samples, _FOLDS, gated)
     if options.check is not None:
-        asked = Catalogues(view, sizes[-1:], options.seed + 1)
+        asked = Catalogues(view, sizes[-1:], options.seed + 1).of_all_sizes
         tested = gathered(hear_all(options.check, embedder), asked, embedder.contract, gated)
         said = probabilities(tested.evidence, numbers)
     print(f"{len(samples.true)} candidates, {int(samples.true.sum())} right, catalogues of {sizes} works\n")

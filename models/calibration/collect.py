@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -90,21 +90,28 @@ def drawn(
 
 
 class Catalogues:
-    """The two catalogues that each programme is weighed against; the sizes take turns.
+    """The catalogues that programmes are weighed against: of every size two, each without half of what is played.
 
-    Programmes that play nothing of the whole catalogue share those of their size.
+    Programmes that play nothing of the whole catalogue share those of each size.
     """
 
     def __init__(self, view: CatalogueView, sizes: Sequence[int], seed: int) -> None:
         self._view, self._sizes, self._seed = view, sizes, seed
         self._shared: dict[int, tuple[CatalogueView, CatalogueView]] = {}
 
-    def of(self, number: int, programme: Programme) -> tuple[CatalogueView, CatalogueView]:
-        """Of the programme of that number: always the same."""
-        size = self._sizes[number % len(self._sizes)]
+    def in_turn(self, number: int, programme: Programme) -> Iterator[CatalogueView]:
+        """Two for the programme of that number, always the same; the sizes take turns."""
+        yield from self._of(self._sizes[number % len(self._sizes)], number, programme)
+
+    def of_all_sizes(self, number: int, programme: Programme) -> Iterator[CatalogueView]:
+        """Two of every size for the programme of that number."""
+        for size in self._sizes:
+            yield from self._of(size, number, programme)
+
+    def _of(self, size: int, number: int, programme: Programme) -> tuple[CatalogueView, CatalogueView]:
         played = [part.work_id for part in programme.truth]
         if played:
-            return drawn(self._view, played, size, np.random.default_rng((self._seed, number)))
+            return drawn(self._view, played, size, np.random.default_rng((self._seed, number, size)))
         if size not in self._shared:
             self._shared[size] = drawn(self._view, (), size, np.random.default_rng((self._seed, size)))
         return self._shared[size]

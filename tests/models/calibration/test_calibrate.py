@@ -12,7 +12,7 @@ import pytest
 from models.calibrate import EVERY_STEP, keep, main
 from models.calibration.collect import Catalogues, Samples, collect, drawn
 from models.calibration.fit import fit, probabilities, with_gate
-from models.calibration.programmes import Programme, read_programmes, remembered
+from models.calibration.programmes import Programme, Sounding, read_programmes, remembered
 from recognizer.calibration import FEATURES, LARGE, PROMISE, checked
 from recognizer.catalogue import Catalogue, CatalogueWriter, Track
 from recognizer.embedder import Embedder
@@ -85,11 +85,22 @@ def test_what_promises_nothing_is_not_aligned(embedder: Embedder, catalogue: Pat
     assert fit(gated, first)["promise.bias"] == first["promise.bias"]
 
 
+def test_every_programme_is_weighed_against_two_catalogues_of_every_size(catalogue: Path) -> None:
+    view = Catalogue.open(catalogue).view()
+    catalogues, playing = Catalogues(view, [3, 4], seed=1), Programme(Path("a"), (Sounding(0.0, 9.0, "w3"),))
+    drawn_for = list(catalogues.of_all_sizes(1, playing))
+    assert [half.works for half in drawn_for] == [3, 3, 4, 4]
+    assert [sum(bool(half.tracks_of_work("w3")) for half in pair) for pair in (drawn_for[:2], drawn_for[2:])] == [1, 1]
+    assert [half.works for half in catalogues.in_turn(1, playing)] == [4, 4]
+
+
 def test_programmes_without_works_share_their_catalogues(catalogue: Path) -> None:
     view = Catalogue.open(catalogue).view()
     catalogues, nothing = Catalogues(view, [3, 4], seed=1), Programme(Path("a"), ())
-    assert catalogues.of(0, nothing) is catalogues.of(2, nothing) is not catalogues.of(1, nothing)
-    assert [half.works for half in catalogues.of(1, nothing)] == [4, 4]
+    first, other, third = (list(catalogues.in_turn(number, nothing)) for number in range(3))
+    assert all(a is b for a, b in zip(first, third, strict=True))
+    assert [half.works for half in other] == [4, 4]
+    assert all(a is b for a, b in zip(catalogues.of_all_sizes(5, nothing), [*first, *other], strict=True))
 
 
 def evidence_file(path: Path) -> None:
