@@ -21,10 +21,8 @@ MAX_BYTES = 16_384
 # Evidence of one candidate, in the order of the weights, and whether more of it may speak for it (+1). The last one is
 # no evidence (0): the decimal logarithm of the works in the catalogue, by which the weights differ.
 FEATURES: Mapping[str, int] = {
-    "long": 1,
-    "short": 1,
+    "strength": 1,
     "lead_short": 1,
-    "length": 1,
     "similarity": 1,
     "margin": 1,
     "lead_lasting": 1,

@@ -103,7 +103,7 @@ class Decision:
         long = self._ask(self.history, numbers, works, view)
         self._shortlist.note([*long, *short])
         stands = {view.tracks[number].reference_id: found for number, found in standing.items()}
-        return gather(long, short, self._clock.rate_hz, view.works, stands)
+        return gather(long, short, view.works, stands)
 
     def _ask(
         self, history: PitchHistory, numbers: Sequence[int], works: Sequence[str], view: CatalogueView

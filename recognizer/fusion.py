@@ -1,11 +1,12 @@
 """From evidence to a probability that a work is truly sounding now.
 
 Two histories are aligned with the works in question. The *long* one separates best once a song has been heard for
-a while; the *short* one does not know the song before. What they say, how far the work leads the best rival (one that
-aligns as well says that the chords are common, and stands for the chance maximum of a catalogue of any size), and what
-the embedding says go into one logistic function, whose weights are fitted with ``models.calibrate`` and travel with
-the model; what a lead is worth depends on how many works there are to lead, so there are weights for a small and for a
-large catalogue. Evidence is clipped to the range it was fitted on.
+a while; the *short* one does not know the song before. Either suffices: a song that has just begun is not in the long
+one, and a sum of the two would hold its youth against it. What the stronger says, how far the work leads the best rival
+(one that aligns as well says that the chords are common, and stands for the chance maximum of a catalogue of any size),
+and what the embedding says go into one logistic function, whose weights are fitted with ``models.calibrate`` and travel
+with the model; what a lead is worth depends on how many works there are to lead, so there are weights for a small and
+for a large catalogue. Evidence is clipped to the range it was fitted on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from recognizer.standing import Standing
 
 # Without a calibration: a logistic of the long strength, set by hand on the untrained baseline; not a probability.
 _SLOPE, _MIDPOINT = 3.0, 3.6
-_MOST_LEAD = 4.0
+# Of development programmes' candidates as strong as this, eight in ten are right, and twice as strong hardly more.
+_MOST_STRENGTH, _MOST_LEAD = 6.5, 4.0
 _UNKNOWN = Standing()
 
 
@@ -34,21 +36,22 @@ class Evidence:
         The stronger of the two alignments; its confidence is not yet known.
     values : tuple of float
         In the order of `recognizer.calibration.FEATURES`:
-        ``long``, ``short`` strengths of the two alignments, 0 where there is none;
+        ``strength`` of the stronger of the two alignments, 0 to 6.5;
         ``lead_short`` strength of the short one above that of the best other work, within ±4;
-        ``length`` root of the seconds of the aligned path;
         ``similarity``, ``margin``, ``lead_lasting``: see `recognizer.standing.Standing`;
         ``works`` decimal logarithm of the works in the catalogue.
+    long : float
+        Strength of the long alignment, 0 where there is none; all that counts without a calibration.
     """
 
     candidate: Candidate
     values: tuple[float, ...]
+    long: float = 0.0
 
 
 def gather(
     long: Sequence[Candidate],
     short: Sequence[Candidate],
-    rate_hz: int,
     works: int,
     standing: Mapping[str, Standing] | None = None,
 ) -> list[Evidence]:
@@ -58,8 +61,6 @@ def gather(
     ----------
     long, short : sequence of Candidate
         Of the whole history and of its last seconds; several references of one work may appear.
-    rate_hz : int
-        Samples per second of the timeline.
     works : int
         Works in the catalogue.
     standing : mapping of str to Standing, optional
@@ -67,22 +68,19 @@ def gather(
     """
     standing = standing or {}
     by_long, by_short = (best_per_work(some, lambda c: c.strength) for some in (long, short))
-    long_strength, short_strength = (
-        {work: max(0.0, c.strength) for work, c in some.items()} for some in (by_long, by_short)
-    )
+    short_strength = {work: max(0.0, c.strength) for work, c in by_short.items()}
     found = []
     for work in sorted(by_long.keys() | by_short.keys()):
         there = [c for c in (by_long.get(work), by_short.get(work)) if c is not None]
         best = max(there, key=lambda c: c.strength)
         named = {
-            "long": long_strength.get(work, 0.0),
-            "short": short_strength.get(work, 0.0),
+            "strength": max(0.0, min(best.strength, _MOST_STRENGTH)),
             "lead_short": _lead(short_strength, work),
-            "length": math.sqrt(max(0.0, (best.heard_to - best.heard_from) / rate_hz)),
             "works": math.log10(max(1, works)),
             **standing.get(best.reference_id, _UNKNOWN)._asdict(),
         }
-        found.append(Evidence(best, tuple(named[name] for name in FEATURES)))
+        long_strength = max(0.0, by_long[work].strength) if work in by_long else 0.0
+        found.append(Evidence(best, tuple(named[name] for name in FEATURES), long_strength))
     return found
 
 
@@ -91,7 +89,7 @@ def weighed(evidence: Evidence, calibration: Mapping[str, float]) -> Candidate:
     if "bias" in calibration:
         logit = _interpolated(dict(zip(FEATURES, evidence.values, strict=True)), calibration, "bias", WEIGHTS)
     else:
-        logit = _SLOPE * (evidence.values[0] - _MIDPOINT)
+        logit = _SLOPE * (evidence.long - _MIDPOINT)
     return replace(evidence.candidate, confidence=_logistic(logit))
 
 

@@ -71,10 +71,10 @@ def test_a_calibration_is_read_and_changes_no_identity(tmp_path: Path) -> None:
         {"bias": 1e9},
         {"bias": True},
         {"bias": "1"},
-        {"long.weight": -1.0},
-        {"long.weight.large": -0.1},
+        {"strength.weight": -1.0},
+        {"strength.weight.large": -0.1},
         {"works.weight": 0.1},
-        {"long.low": 9.0},
+        {"strength.low": 9.0},
         {"surprise": 1.0},
     ],
 )
@@ -85,7 +85,7 @@ def test_numbers_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
 
 def test_a_calibration_that_lacks_a_number_or_is_none_is_refused() -> None:
     some = numbers()
-    del some["short.weight"]
+    del some["lead_short.weight"]
     for bad in (some, [], "text", None):
         with pytest.raises(ModelError, match="calibration"):
             checked(bad)
@@ -115,23 +115,33 @@ def _varint(number: int) -> bytes:
 def test_evidence_joins_both_histories_and_measures_the_lead_over_other_works() -> None:
     long = [candidate("a", 5.0), candidate("a", 4.0), candidate("b", 2.0)]
     short = [candidate("c", 6.0, (12, 20)), candidate("a", 3.0, (10, 19))]
-    found = {e.candidate.work_id: dict(zip(FEATURES, e.values, strict=True)) for e in gather(long, short, RATE, 100)}
+    found = {e.candidate.work_id: dict(zip(FEATURES, e.values, strict=True)) for e in gather(long, short, 100)}
     assert list(found) == ["a", "b", "c"]
-    assert found["a"]["long"] == 5.0 and found["a"]["short"] == 3.0
+    assert found["a"]["strength"] == 5.0 and found["c"]["strength"] == 6.0  # the stronger of the two
     assert found["a"]["lead_short"] == -3.0 and found["c"]["lead_short"] == 3.0
-    assert found["b"]["short"] == 0.0 and found["b"]["lead_short"] == -4.0
-    assert found["c"]["length"] == pytest.approx(math.sqrt(8))
+    assert found["b"]["strength"] == 2.0 and found["b"]["lead_short"] == -4.0
     assert {row["works"] for row in found.values()} == {2.0}
 
 
+def test_more_strength_than_enough_says_no_more() -> None:
+    enough, more = (gather([candidate("a", strength)], [], 10)[0].values for strength in (6.5, 13.0))
+    assert enough[0] == more[0] == 6.5
+
+
+def test_without_a_calibration_the_long_history_decides() -> None:
+    (long,), (short,) = gather([candidate("a", 9.0)], [], 10), gather([], [candidate("a", 9.0)], 10)
+    assert long.values[0] == short.values[0]
+    assert weighed(long, {}).confidence > 0.99 and weighed(short, {}).confidence < 0.01
+
+
 def test_two_references_of_one_work_are_no_rivals() -> None:
-    (only,) = gather([], [candidate("a", 5.0), candidate("a", 4.9)], RATE, 10)
+    (only,) = gather([], [candidate("a", 5.0), candidate("a", 4.9)], 10)
     assert dict(zip(FEATURES, only.values, strict=True))["lead_short"] == 4.0
 
 
 @pytest.mark.parametrize("name", list(WEIGHTS))
 def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> None:
-    (base,) = gather([candidate("a", 3.0)], [], RATE, 10)
+    (base,) = gather([candidate("a", 3.0)], [], 10)
     at = list(FEATURES).index(name)
     said = []
     for value in (-1e9, 0.0, 1.0, 4.0, 8.0, 1e9):
@@ -144,12 +154,12 @@ def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> No
 
 
 def test_weights_lie_between_those_of_a_small_and_of_a_large_catalogue() -> None:
-    known = numbers(**{"long.weight.large": 1.5, "bias.large": -3.0, "works.low": 2.0, "works.high": 3.0})
-    found = {works: gather([candidate("a", 3.0, (0, 0))], [], RATE, works)[0] for works in (10, 100, 1000, 100_000)}
+    known = numbers(**{"strength.weight.large": 1.5, "bias.large": -3.0, "works.low": 2.0, "works.high": 3.0})
+    found = {works: gather([candidate("a", 3.0, (0, 0))], [], works)[0] for works in (10, 100, 1000, 100_000)}
     logits = {works: math.log(said / (1 - said)) for works, said in _said(found, known).items()}
     assert logits[10] == logits[100] and logits[1000] == logits[100_000]
     assert logits[1000] - logits[100] == pytest.approx(3.0 - 1.0)
-    (between,) = gather([candidate("a", 3.0, (0, 0))], [], RATE, 316)
+    (between,) = gather([candidate("a", 3.0, (0, 0))], [], 316)
     said = weighed(between, known).confidence
     assert math.log(said / (1 - said)) == pytest.approx((logits[100] + logits[1000]) / 2, abs=0.01)
 
@@ -171,7 +181,7 @@ def test_a_gate_belongs_to_a_calibration_whole_or_not_at_all() -> None:
         half,
         gate(**{"promise.margin": -0.1}),
         gate(**{"promise.margin.large": -0.1}),
-        gate(**{"promise.long": 1.0}),
+        gate(**{"promise.strength": 1.0}),
     ):
         with pytest.raises(ModelError, match="calibration"):
             checked(numbers() | bad)
