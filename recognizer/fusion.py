@@ -21,7 +21,7 @@ from recognizer.standing import Standing
 
 # Without a calibration: a logistic of the long strength, set by hand on the untrained baseline; not a probability.
 _SLOPE, _MIDPOINT = 3.0, 3.6
-# Of development programmes' candidates as strong as this, eight in ten are right, and twice as strong hardly more.
+# Up to here one more multiplies the odds of development programmes' candidates by three, beyond by less than two.
 _MOST_STRENGTH, _MOST_LEAD = 6.5, 4.0
 _UNKNOWN = Standing()
 
