@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> None:
         catalogues = Catalogues(view, sizes, options.seed)
         # First everything on the shortlist is aligned, to learn what is worth it; then only that, as it will be. The
         # first takes ten times as long, and what plays nothing of the catalogue has little to say of what is worth it.
-        playing = [(programme, steps) for programme, steps in heard if programme.truth] or heard
+        playing = [(programme, steps) for programme, steps in heard if programme.truth]
         everything = gathered(playing, catalogues.in_turn, embedder.contract)
         enough(everything, options.streams)
         gated = with_gate(everything, fit(everything))

@@ -68,7 +68,9 @@ def gather(
     """
     standing = standing or {}
     by_long, by_short = (best_per_work(some, lambda c: c.strength) for some in (long, short))
-    short_strength = {work: max(0.0, c.strength) for work, c in by_short.items()}
+    long_strength, short_strength = (
+        {work: max(0.0, c.strength) for work, c in some.items()} for some in (by_long, by_short)
+    )
     found = []
     for work in sorted(by_long.keys() | by_short.keys()):
         there = [c for c in (by_long.get(work), by_short.get(work)) if c is not None]
@@ -79,8 +81,7 @@ def gather(
             "works": math.log10(max(1, works)),
             **standing.get(best.reference_id, _UNKNOWN)._asdict(),
         }
-        long_strength = max(0.0, by_long[work].strength) if work in by_long else 0.0
-        found.append(Evidence(best, tuple(named[name] for name in FEATURES), long_strength))
+        found.append(Evidence(best, tuple(named[name] for name in FEATURES), long_strength.get(work, 0.0)))
     return found
 
 

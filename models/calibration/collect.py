@@ -51,7 +51,9 @@ class Samples:
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
-    """Samples of several programmes."""
+    """Samples of several programmes; of none, no candidates."""
+    if not parts:
+        return Samples(np.zeros((0, len(FEATURES))), np.zeros(0, bool), np.zeros(0, bool), np.zeros(0, np.int64))
     return Samples(
         np.concatenate([p.evidence for p in parts]),
         np.concatenate([p.true for p in parts]),

@@ -138,6 +138,12 @@ def test_too_little_truth_is_refused(
     given = [str(baseline_model_path()), "--streams", str(truth), "--catalogue", str(catalogue), "--out", str(out)]
     assert main(given) == 2 and not out.exists()
     assert "longer programmes" in capsys.readouterr().err
+    # Where nothing of the catalogue is played, that is said before anything is aligned.
+    nothing = truth.with_name("nothing.csv")
+    nothing.write_text("path,start_s,end_s,work_id\na.flac,0,50,\n")
+    given[2] = str(nothing)
+    assert main(given) == 2 and not out.exists()
+    assert "gave 0 right candidates of 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
