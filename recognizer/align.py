@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from recognizer.path_table import UNITS, PathTable, Room, borrowed_room
 from recognizer.step import Floats
@@ -160,7 +161,7 @@ def _filled(
     paths: bool,
 ) -> list[tuple[Alignment, float]]:
     """The best of each reference's transpositions, and the best score of its reversal in any of them."""
-    n, per_semitone = len(unit) - settings.stack + 1, unit.shape[1] // 12
+    n, turns = len(unit) - settings.stack + 1, _turns(unit.shape[1])
     # For each reference its rotations forward, then the same backward.
     widths = [reference.shape[1] - settings.stack + 1 for reference in references]
     repeated = [width for width, some in zip(widths, tried, strict=True) for _ in range(2 * len(some))]
@@ -169,7 +170,7 @@ def _filled(
     cells = room.array("cells", (2, most), np.float32)
     row = 0
     for reference, some in zip(references, tried, strict=True):
-        rotated = np.stack([np.roll(unit, -k * per_semitone, axis=1) for k in some])
+        rotated = unit[:, turns[list(some)]].swapaxes(0, 1)
         for matrix in _weighed(rotated, reference, settings, cells):
             table.cells(row)[:] = matrix
             row += 1
@@ -197,15 +198,18 @@ def _unit_rows(frames: Floats) -> Floats:
     return np.where(norms > 1e-4, centred / np.maximum(norms, 1e-4), 0.0).astype(np.float32)
 
 
+def _turns(bins: int) -> npt.NDArray[np.intp]:
+    """Which bin comes to each place in a frame that is so many semitones lower; shape (12, bins)."""
+    return (np.arange(bins) + bins // 12 * np.arange(12)[:, None]) % bins
+
+
 def _likely_rotations(query: Floats, references: Sequence[Floats], settings: AlignSettings) -> list[list[int]]:
     """For each reference, the transpositions in which the query's frames find the nearest neighbours, on a sample.
 
     Comparing mean profiles instead is cheaper, but wrong when only a part of the reference is heard.
     """
-    per_semitone = query.shape[1] // 12
-    windows = np.lib.stride_tricks.sliding_window_view(query, settings.stack, axis=0)[::_SAMPLE]
-    sample = np.stack([np.roll(windows, -k * per_semitone, axis=1) for k in range(12)])
-    sample = sample.reshape(12 * len(windows), -1)
+    windows = np.lib.stride_tricks.sliding_window_view(query, settings.stack, axis=0)[::_SAMPLE]  # rows, bins, stack
+    sample = windows[:, _turns(query.shape[1])].swapaxes(0, 1).reshape(12 * len(windows), -1)
     likely = []
     for reference in references:
         stacked = np.lib.stride_tricks.sliding_window_view(reference, settings.stack, axis=1)  # bins, columns, stack

@@ -11,10 +11,11 @@ them get a second opinion, so that a decision costs the same however many works 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from recognizer.catalogue import CatalogueView
 from recognizer.hubs import Hubs, hubs, piece_hubs
@@ -118,25 +119,41 @@ class Shortlist:
         strong = sorted(candidates, key=lambda c: (-c.strength, c.reference_id))
         self._held = [c.reference_id for c in strong if c.strength >= _HELD_STRENGTH][:_HELD]
 
-    def nearness(self, view: CatalogueView, track: int) -> Nearness:
-        """How near the newest windows are to a reference; zeros where there is nothing to compare."""
-        stored = view.vectors[view.window_rows(track)]
-        if not len(stored) or self._windows.shape[1] != stored.shape[1]:
-            return Nearness()
-        best = (self._windows @ stored.T).max(axis=1)
-        newest = max(float(best[-1]) - hubs(view).taken(track), self._piece_nearness(view, track))
-        return Nearness(newest, float(best.mean()) - float(hubs(view).usual[track]))
+    def nearness(self, view: CatalogueView, tracks: Sequence[int]) -> dict[int, Nearness]:
+        """How near the newest windows are to some references, by track number; zeros where nothing can be compared."""
+        found = dict.fromkeys(tracks, Nearness())
+        rows = [view.window_rows(number) for number in tracks]
+        there = [(number, mine) for number, mine in zip(tracks, rows, strict=True) if mine.stop > mine.start]
+        if not there or self._windows.shape[1] != view.vectors.shape[1]:
+            return found
+        # One product for all of them: a call costs more than the arithmetic in it.
+        stored = np.concatenate([view.vectors[mine] for _, mine in there])
+        best = np.maximum.reduceat(self._windows @ stored.T, _starts(mine for _, mine in there), axis=1)
+        mean, newest = (best.sum(axis=0) / len(best)).tolist(), best[-1].tolist()
+        lines = self._piece_nearness(view, [number for number, _ in there])
+        windows = hubs(view)
+        for (number, _), now, usually, line in zip(there, newest, mean, lines, strict=True):
+            found[number] = Nearness(max(now - windows.taken(number), line), usually - float(windows.usual[number]))
+        return found
 
-    def _piece_nearness(self, view: CatalogueView, track: int) -> float:
-        """Best mean cosine of the newest pieces with some of the reference that follow each other as they do."""
-        stored = view.pieces[view.piece_rows(track)]
-        if not len(stored) or self._pieces.shape[1] != stored.shape[1]:
-            return -1.0
-        cosines = self._pieces @ stored.astype(np.float32).T
-        line = np.zeros(len(stored), dtype=np.float32)
-        for ago, row in enumerate(cosines[::-1]):
-            line += row[np.maximum(np.arange(len(stored)) - ago, 0)]
-        return float(line.max()) / len(cosines) - piece_hubs(view).taken(track)
+    def _piece_nearness(self, view: CatalogueView, tracks: Sequence[int]) -> list[float]:
+        """Best mean cosine of the newest pieces with some of each reference that follow each other as they do."""
+        found = [-1.0] * len(tracks)
+        rows = [view.piece_rows(number) for number in tracks]
+        there = [(place, mine) for place, mine in enumerate(rows) if mine.stop > mine.start]
+        if not there or self._pieces.shape[1] != view.pieces.shape[1]:
+            return found
+        stored = np.concatenate([view.pieces[mine] for _, mine in there]).astype(np.float32)
+        starts = _starts(mine for _, mine in there)
+        cosines = self._pieces @ stored.T
+        line = cosines[-1].copy()
+        first = np.repeat(starts, np.diff(starts, append=len(stored)))  # where the reference of each piece begins
+        for ago in range(1, len(cosines)):
+            line += cosines[-1 - ago, np.maximum(np.arange(len(stored)) - ago, first)]
+        best = np.maximum.reduceat(line, starts).tolist()
+        for (place, _), value in zip(there, best, strict=True):
+            found[place] = value / len(cosines) - piece_hubs(view).taken(tracks[place])
+        return found
 
     def save(self) -> dict[str, Any]:
         """The state as a JSON object."""
@@ -156,6 +173,11 @@ class Shortlist:
         self._held = [str(key) for key in state["held"]]
 
 
+def _starts(rows: Iterable[slice]) -> npt.NDArray[np.intp]:
+    """Where each of some stretches of rows begins when they lie one after another."""
+    return np.cumsum([0, *(some.stop - some.start for some in rows)])[:-1]
+
+
 def _ordered(scores: Mapping[str, float]) -> list[str]:
     """Reference ids, highest score first."""
     return [key for key, _ in sorted(scores.items(), key=lambda item: (-item[1], item[0]))]
@@ -167,9 +189,8 @@ def _above_the_weakest(view: CatalogueView, corrected: Hubs, embedding: Floats, 
     Of few references the weakest may be what sounds; a stranger of a larger catalogue stands in for it.
     """
     scores, rows = corrected.search(embedding[None], hits)
-    nearest: dict[int, float] = {}
-    for score, number in zip(scores[0].tolist(), corrected.table.track[rows[0]].tolist(), strict=True):
-        nearest[number] = max(nearest.get(number, score), score)
+    # The best come first: from the last to the first, the best of each reference is what remains.
+    nearest = dict(zip(corrected.table.track[rows[0]].tolist()[::-1], scores[0].tolist()[::-1], strict=True))
     if len(nearest) >= FEW:
         floor = min(nearest.values())
         return {view.tracks[number].reference_id: score - floor for number, score in nearest.items()}

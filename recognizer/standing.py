@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 def standings(view: CatalogueView, shortlist: Shortlist, tracks: Sequence[int]) -> dict[int, Standing]:
     """How each of some tracks stands among all of them, by number."""
-    near = {number: shortlist.nearness(view, number) for number in tracks}
+    near = shortlist.nearness(view, tracks)
     works = {number: view.tracks[number].work_id for number in tracks}
     newest = {number: near[number].newest for number in tracks}
     best = _best_of_works(view, shortlist.scores)

@@ -137,7 +137,7 @@ def test_standing_by_its_definition(view: CatalogueView) -> None:
     shortlist = heard(view, 8, 15)
     tracks = [8, 2, 39, *range(10, 18)]
     found = standings(view, shortlist, tracks)
-    newest = {n: shortlist.nearness(view, n).newest for n in tracks}
+    newest = {n: shortlist.nearness(view, [n])[n].newest for n in tracks}
     assert list(found) == tracks
     others = [newest[number] for number in tracks if number != 2]
     assert found[2].margin == pytest.approx(newest[2] - sum(others) / len(others), abs=1e-5)
@@ -150,7 +150,7 @@ def test_two_references_of_one_work_are_no_rivals(tmp_path: Path) -> None:
     twins = songbook(tmp_path / "twins", 2, same_work=True)
     shortlist = heard(twins, 0, 6)
     found = standings(twins, shortlist, [0, 1])
-    assert found[0].margin == pytest.approx(shortlist.nearness(twins, 0).newest - 0.54, abs=1e-6)
+    assert found[0].margin == pytest.approx(shortlist.nearness(twins, [0])[0].newest - 0.54, abs=1e-6)
     assert found[0].lead_lasting == shortlist.scores["r0"] > 0
 
 
@@ -202,7 +202,7 @@ def test_nearness_is_that_of_the_window_or_of_a_line_of_pieces(quick: CatalogueV
         line = max(lines) - piece_hubs(quick).usual[track] / 2
         cosines = quick.vectors[quick.vector_track == track] @ windows(20, 32, 30)[3]
         window = cosines.max() - hubs(quick).usual[track] / 2
-        assert shortlist.nearness(quick, track).newest == pytest.approx(max(line, window), abs=2e-3)
+        assert shortlist.nearness(quick, [track])[track].newest == pytest.approx(max(line, window), abs=2e-3)
         assert (line > window) == (track == 5) or track == 7
 
 
@@ -221,9 +221,9 @@ def test_what_is_usual_for_pieces_is_measured_on_pieces_whatever_the_blocks(
 
 
 def test_nothing_heard_is_no_evidence(view: CatalogueView, tmp_path: Path) -> None:
-    assert Shortlist(SETTINGS).nearness(view, 0) == (0.0, 0.0)
+    assert Shortlist(SETTINGS).nearness(view, [0])[0] == (0.0, 0.0)
     other = songbook(tmp_path / "other", 3, dimension=16)
-    assert heard(view, 1, 4).nearness(other, 0) == (0.0, 0.0)
+    assert heard(view, 1, 4).nearness(other, [0])[0] == (0.0, 0.0)
     assert Shortlist(SETTINGS).listed(other) == [0, 1, 2]  # of few, all are looked at
     assert standings(view, Shortlist(SETTINGS), []) == {}
     forgotten = heard(view, 1, 4)
@@ -239,5 +239,5 @@ def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(view: Catalogu
         one.update(view, embedding, embedding[::-1])
         two.update(view, embedding, embedding[::-1])
         assert one.listed(view, ["w33"]) == two.listed(view, ["w33"])
-        assert one.nearness(view, 4) == two.nearness(view, 4)
+        assert one.nearness(view, [4])[4] == two.nearness(view, [4])[4]
     assert one.save() == two.save() and one.scores == two.scores
