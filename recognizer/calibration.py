@@ -22,7 +22,7 @@ MAX_BYTES = 16_384
 # no evidence (0): the decimal logarithm of the works in the catalogue, by which the weights differ.
 FEATURES: Mapping[str, int] = {
     "strength": 1,
-    "lead_short": 1,
+    "path": 1,
     "similarity": 1,
     "margin": 1,
     "lead_lasting": 1,

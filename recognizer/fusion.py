@@ -2,11 +2,12 @@
 
 Two histories are aligned with the works in question. The *long* one separates best once a song has been heard for
 a while; the *short* one does not know the song before. Either suffices: a song that has just begun is not in the long
-one, and a sum of the two would hold its youth against it. What the stronger says, how far the work leads the best rival
-(one that aligns as well says that the chords are common, and stands for the chance maximum of a catalogue of any size),
-and what the embedding says go into one logistic function, whose weights are fitted with ``models.calibrate`` and travel
-with the model; what a lead is worth depends on how many works there are to lead, so there are weights for a small and
-for a large catalogue. Evidence is clipped to the range it was fitted on.
+one, and a sum of the two would hold its youth against it. An alignment says two things. How good its best path is, and
+how much better than one through the reversed reference: the second tells music that sits on one chord, but a reversed
+reference is a single draw of chance, and its luck blurs what it is taken from. Both, and what the embedding says, go
+into one logistic function, whose weights are fitted with ``models.calibrate`` and travel with the model; what a lead is
+worth depends on how many works there are to lead, so there are weights for a small and for a large catalogue. Evidence
+is clipped to the range it was fitted on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from recognizer.standing import Standing
 # Without a calibration: a logistic of the long strength, set by hand on the untrained baseline; not a probability.
 _SLOPE, _MIDPOINT = 3.0, 3.6
 # Up to here one more multiplies the odds of development programmes' candidates by three, beyond by less than two.
-_MOST_STRENGTH, _MOST_LEAD = 6.5, 4.0
+_MOST_STRENGTH = 6.5
+# Chance reaches the least; from the most on the odds of development programmes' candidates rise no more.
+_LEAST_PATH, _MOST_PATH = 3.0, 6.5
+_LONG_PATH = 0.75  # what chance reaches in fourteen seconds, over what it reaches in forty
 _UNKNOWN = Standing()
 
 
@@ -37,7 +41,7 @@ class Evidence:
     values : tuple of float
         In the order of `recognizer.calibration.FEATURES`:
         ``strength`` of the stronger of the two alignments, 0 to 6.5;
-        ``lead_short`` strength of the short one above that of the best other work, within ±4;
+        ``path`` the better of the two paths (`Candidate.path`), the long one's counting three quarters, 3 to 6.5;
         ``similarity``, ``margin``, ``lead_lasting``: see `recognizer.standing.Standing`;
         ``works`` decimal logarithm of the works in the catalogue.
     long : float
@@ -68,20 +72,19 @@ def gather(
     """
     standing = standing or {}
     by_long, by_short = (best_per_work(some, lambda c: c.strength) for some in (long, short))
-    long_strength, short_strength = (
-        {work: max(0.0, c.strength) for work, c in some.items()} for some in (by_long, by_short)
-    )
     found = []
     for work in sorted(by_long.keys() | by_short.keys()):
-        there = [c for c in (by_long.get(work), by_short.get(work)) if c is not None]
-        best = max(there, key=lambda c: c.strength)
+        in_long, in_short = by_long.get(work), by_short.get(work)
+        best = max((c for c in (in_long, in_short) if c is not None), key=lambda c: c.strength)
+        path = max(_LONG_PATH * in_long.path if in_long else 0.0, in_short.path if in_short else 0.0)
         named = {
             "strength": max(0.0, min(best.strength, _MOST_STRENGTH)),
-            "lead_short": _lead(short_strength, work),
+            "path": max(_LEAST_PATH, min(path, _MOST_PATH)),
             "works": math.log10(max(1, works)),
             **standing.get(best.reference_id, _UNKNOWN)._asdict(),
         }
-        found.append(Evidence(best, tuple(named[name] for name in FEATURES), long_strength.get(work, 0.0)))
+        in_all = max(0.0, in_long.strength) if in_long else 0.0
+        found.append(Evidence(best, tuple(named[name] for name in FEATURES), in_all))
     return found
 
 
@@ -123,8 +126,3 @@ def _clipped(values: Mapping[str, float], calibration: Mapping[str, float], name
 def _logistic(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
-
-def _lead(found: Mapping[str, float], work: str) -> float:
-    """How far a work's number is above that of the best other work."""
-    rival = max((value for key, value in found.items() if key != work), default=0.0)
-    return max(-_MOST_LEAD, min(_MOST_LEAD, found.get(work, 0.0) - rival))

@@ -27,6 +27,8 @@ class Candidate:
     ----------
     strength : float
         Evidence of the alignment (see `evidence`); comparable between works.
+    path : float
+        Root of the score of the alignment's best path, whatever the reversed reference reaches.
     confidence : float
         All evidence as a probability in [0, 1] (`recognizer.fusion`).
     transpose_semitones : int
@@ -46,6 +48,7 @@ class Candidate:
     isrc: str | None
     iswc: str | None
     strength: float
+    path: float
     confidence: float
     transpose_semitones: int
     tempo_ratio: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -115,6 +116,7 @@ def _candidate(
         isrc=track.isrc,
         iswc=track.iswc,
         strength=opinion.strength,
+        path=math.sqrt(max(0.0, path.score)),
         confidence=0.0,  # for `recognizer.fusion` to say
         transpose_semitones=path.transpose_semitones,
         tempo_ratio=None if ratio is None else round(ratio, 3),

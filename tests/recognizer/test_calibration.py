@@ -39,6 +39,7 @@ def candidate(work: str, strength: float, heard_s: tuple[float, float] = (0, 20)
         "isrc": None,
         "iswc": None,
         "strength": strength,
+        "path": 4.0,
         "confidence": 0.0,
         "transpose_semitones": 0,
         "tempo_ratio": None,
@@ -85,7 +86,7 @@ def test_numbers_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
 
 def test_a_calibration_that_lacks_a_number_or_is_none_is_refused() -> None:
     some = numbers()
-    del some["lead_short.weight"]
+    del some["path.weight"]
     for bad in (some, [], "text", None):
         with pytest.raises(ModelError, match="calibration"):
             checked(bad)
@@ -112,15 +113,21 @@ def _varint(number: int) -> bytes:
     return out + bytes([number])
 
 
-def test_evidence_joins_both_histories_and_measures_the_lead_over_other_works() -> None:
-    long = [candidate("a", 5.0), candidate("a", 4.0), candidate("b", 2.0)]
-    short = [candidate("c", 6.0, (12, 20)), candidate("a", 3.0, (10, 19))]
+def test_evidence_joins_both_histories_and_takes_the_better_of_each() -> None:
+    long = [candidate("a", 5.0, path=6.0), candidate("a", 4.0, path=9.0), candidate("b", 2.0, path=8.0)]
+    short = [candidate("c", 6.0, (12, 20), path=5.0), candidate("a", 3.0, (10, 19), path=5.0)]
     found = {e.candidate.work_id: dict(zip(FEATURES, e.values, strict=True)) for e in gather(long, short, 100)}
     assert list(found) == ["a", "b", "c"]
-    assert found["a"]["strength"] == 5.0 and found["c"]["strength"] == 6.0  # the stronger of the two
-    assert found["a"]["lead_short"] == -3.0 and found["c"]["lead_short"] == 3.0
-    assert found["b"]["strength"] == 2.0 and found["b"]["lead_short"] == -4.0
+    assert found["a"]["strength"] == 5.0 and found["b"]["strength"] == 2.0 and found["c"]["strength"] == 6.0
+    # Of a work's references the one that aligns best; forty seconds reach further by chance than fourteen.
+    assert found["a"]["path"] == 5.0 and found["b"]["path"] == 6.0 and found["c"]["path"] == 5.0
     assert {row["works"] for row in found.values()} == {2.0}
+
+
+def test_a_path_counts_between_what_chance_reaches_and_what_is_enough() -> None:
+    paths = (0.0, 3.0, 4.5, 6.5, 20.0)
+    found = [gather([], [candidate("a", 3.0, path=path)], 10)[0].values for path in paths]
+    assert [row[list(FEATURES).index("path")] for row in found] == [3.0, 3.0, 4.5, 6.5, 6.5]
 
 
 def test_more_strength_than_enough_says_no_more() -> None:
@@ -134,9 +141,9 @@ def test_without_a_calibration_the_long_history_decides() -> None:
     assert weighed(long, {}).confidence > 0.99 and weighed(short, {}).confidence < 0.01
 
 
-def test_two_references_of_one_work_are_no_rivals() -> None:
-    (only,) = gather([], [candidate("a", 5.0), candidate("a", 4.9)], 10)
-    assert dict(zip(FEATURES, only.values, strict=True))["lead_short"] == 4.0
+def test_two_references_of_one_work_are_one_candidate() -> None:
+    (only,) = gather([], [candidate("a", 4.9), candidate("a", 5.0)], 10)
+    assert only.candidate.strength == 5.0
 
 
 @pytest.mark.parametrize("name", list(WEIGHTS))

@@ -37,6 +37,9 @@ def test_names_what_is_played(view: CatalogueView, song: int, start_s: int, seco
     found = second_opinion(view, heard, range(SONGS), [], SETTINGS)
     best = max(found, key=lambda c: c.strength)
     assert best.reference_id == f"r{song}" and best.transpose_semitones == semitones
+    (alone,) = opinions(view, heard.frames, [song], SETTINGS.fine, transpositions=[semitones])
+    assert best.path**2 == pytest.approx(alone.alignment.score)
+    assert best.path > max((c.path for c in found if c is not best), default=0.0)
     assert best.ref_start_ms == pytest.approx(1000 * start_s, abs=1500)
     assert best.tempo_ratio == pytest.approx(1.0, abs=0.06)
     assert best.heard_from <= 2 * CONTRACT.sample_rate_hz

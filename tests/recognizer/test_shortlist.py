@@ -104,7 +104,7 @@ def heard(view: CatalogueView, song: int, steps: int, noise: float = 0.2) -> Sho
 
 
 def candidate(reference: str, strength: float) -> Candidate:
-    return Candidate(f"w{reference[1:]}", reference, None, None, None, None, strength, 0.0, 0, None, 0, 0, 0)
+    return Candidate(f"w{reference[1:]}", reference, None, None, None, None, strength, 4.0, 0.0, 0, None, 0, 0, 0)
 
 
 @pytest.mark.parametrize("song", [0, 11, 30])

@@ -27,6 +27,7 @@ def candidate(work: str, now: int, confidence: float = 0.95, heard_s: float = 20
         isrc=None,
         iswc=None,
         strength=confidence * 4,
+        path=confidence * 8,
         confidence=confidence,
         transpose_semitones=2,
         tempo_ratio=1.1,

@@ -18,12 +18,7 @@ def made(count: int = 12000, seed: int = 0) -> Samples:
     evidence = rng.normal(2.0, 1.5, (count, len(FEATURES)))
     evidence[:, PLACE["works"]] = rng.choice([2.0, 2.5, 3.0], count)
     share = evidence[:, PLACE["works"]] - 2.0
-    logit = (
-        -6.0
-        + (1.5 + 1.5 * share) * evidence[:, PLACE["strength"]]
-        + 0.5 * evidence[:, PLACE["lead_short"]]
-        - 3.0 * share
-    )
+    logit = -6.0 + (1.5 + 1.5 * share) * evidence[:, PLACE["strength"]] + 0.5 * evidence[:, PLACE["path"]] - 3.0 * share
     true = rng.random(count) < 1 / (1 + np.exp(-logit))
     return Samples(evidence, true, np.ones(count, bool), np.arange(count) // 500)
 
@@ -31,9 +26,9 @@ def made(count: int = 12000, seed: int = 0) -> Samples:
 def test_it_finds_the_weights_that_made_the_data() -> None:
     numbers = checked(fit(made()))
     assert numbers["strength.weight"] == pytest.approx(1.5, abs=0.2)
-    assert numbers["lead_short.weight"] == pytest.approx(0.5, abs=0.15)
+    assert numbers["path.weight"] == pytest.approx(0.5, abs=0.15)
     assert numbers["strength.weight.large"] == pytest.approx(3.0, abs=0.4)
-    assert numbers["lead_short.weight.large"] == pytest.approx(0.5, abs=0.25)
+    assert numbers["path.weight.large"] == pytest.approx(0.5, abs=0.25)
     assert (numbers["bias"], numbers["bias.large"]) == pytest.approx((-6.0, -9.0), abs=1.0)
     assert numbers["similarity.weight"] == pytest.approx(0.0, abs=0.1)
     assert (numbers["works.low"], numbers["works.high"]) == (2.0, 3.0)
@@ -43,7 +38,7 @@ def test_a_weight_that_would_point_the_wrong_way_is_zero() -> None:
     samples = made()
     upside_down = samples.evidence * np.where(np.arange(len(FEATURES)) == PLACE["works"], 1.0, -1.0)
     numbers = checked(fit(Samples(upside_down, samples.true, samples.leads, samples.group)))
-    for name in ("strength", "lead_short"):
+    for name in ("strength", "path"):
         assert numbers[f"{name}.weight"] == numbers[f"{name}.weight.large"] == 0.0
 
 
