@@ -125,4 +125,3 @@ def _clipped(values: Mapping[str, float], calibration: Mapping[str, float], name
 
 def _logistic(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
-
