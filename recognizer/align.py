@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -198,6 +199,7 @@ def _unit_rows(frames: Floats) -> Floats:
     return np.where(norms > 1e-4, centred / np.maximum(norms, 1e-4), 0.0).astype(np.float32)
 
 
+@cache
 def _turns(bins: int) -> npt.NDArray[np.intp]:
     """Which bin comes to each place in a frame that is so many semitones lower; shape (12, bins)."""
     return (np.arange(bins) + bins // 12 * np.arange(12)[:, None]) % bins

@@ -83,8 +83,8 @@ def gather(
             "works": math.log10(max(1, works)),
             **standing.get(best.reference_id, _UNKNOWN)._asdict(),
         }
-        in_all = max(0.0, in_long.strength) if in_long else 0.0
-        found.append(Evidence(best, tuple(named[name] for name in FEATURES), in_all))
+        long_strength = max(0.0, in_long.strength) if in_long else 0.0
+        found.append(Evidence(best, tuple(named[name] for name in FEATURES), long_strength))
     return found
 
 

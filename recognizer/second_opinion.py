@@ -116,7 +116,7 @@ def _candidate(
         isrc=track.isrc,
         iswc=track.iswc,
         strength=opinion.strength,
-        path=math.sqrt(max(0.0, path.score)),
+        path=math.sqrt(path.score),
         confidence=0.0,  # for `recognizer.fusion` to say
         transpose_semitones=path.transpose_semitones,
         tempo_ratio=None if ratio is None else round(ratio, 3),

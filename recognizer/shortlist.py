@@ -11,7 +11,7 @@ them get a second opinion, so that a decision costs the same however many works 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,38 +122,31 @@ class Shortlist:
     def nearness(self, view: CatalogueView, tracks: Sequence[int]) -> dict[int, Nearness]:
         """How near the newest windows are to some references, by track number; zeros where nothing can be compared."""
         found = dict.fromkeys(tracks, Nearness())
-        rows = [view.window_rows(number) for number in tracks]
-        there = [(number, mine) for number, mine in zip(tracks, rows, strict=True) if mine.stop > mine.start]
-        if not there or self._windows.shape[1] != view.vectors.shape[1]:
+        there = _one_after_another(view.vectors, view.window_rows, tracks)
+        if there is None or self._windows.shape[1] != there.rows.shape[1]:
             return found
-        # One product for all of them: a call costs more than the arithmetic in it.
-        stored = np.concatenate([view.vectors[mine] for _, mine in there])
-        best = np.maximum.reduceat(self._windows @ stored.T, _starts(mine for _, mine in there), axis=1)
-        mean, newest = (best.sum(axis=0) / len(best)).tolist(), best[-1].tolist()
-        lines = self._piece_nearness(view, [number for number, _ in there])
+        best = np.maximum.reduceat(self._windows @ there.rows.T, there.starts, axis=1)
+        lines = self._piece_nearness(view, there.tracks)
         windows = hubs(view)
-        for (number, _), now, usually, line in zip(there, newest, mean, lines, strict=True):
-            found[number] = Nearness(max(now - windows.taken(number), line), usually - float(windows.usual[number]))
+        for number, newest, mean in zip(there.tracks, best[-1].tolist(), best.mean(axis=0).tolist(), strict=True):
+            near = newest - windows.taken(number)
+            found[number] = Nearness(max(near, lines.get(number, -1.0)), mean - float(windows.usual[number]))
         return found
 
-    def _piece_nearness(self, view: CatalogueView, tracks: Sequence[int]) -> list[float]:
-        """Best mean cosine of the newest pieces with some of each reference that follow each other as they do."""
-        found = [-1.0] * len(tracks)
-        rows = [view.piece_rows(number) for number in tracks]
-        there = [(place, mine) for place, mine in enumerate(rows) if mine.stop > mine.start]
-        if not there or self._pieces.shape[1] != view.pieces.shape[1]:
-            return found
-        stored = np.concatenate([view.pieces[mine] for _, mine in there]).astype(np.float32)
-        starts = _starts(mine for _, mine in there)
-        cosines = self._pieces @ stored.T
-        line = cosines[-1].copy()
-        first = np.repeat(starts, np.diff(starts, append=len(stored)))  # where the reference of each piece begins
-        for ago in range(1, len(cosines)):
-            line += cosines[-1 - ago, np.maximum(np.arange(len(stored)) - ago, first)]
-        best = np.maximum.reduceat(line, starts).tolist()
-        for (place, _), value in zip(there, best, strict=True):
-            found[place] = value / len(cosines) - piece_hubs(view).taken(tracks[place])
-        return found
+    def _piece_nearness(self, view: CatalogueView, tracks: Sequence[int]) -> dict[int, float]:
+        """Of references with pieces, the best mean cosine of the newest with some that follow each other as they do."""
+        there = _one_after_another(view.pieces, view.piece_rows, tracks)
+        if there is None or self._pieces.shape[1] != there.rows.shape[1]:
+            return {}
+        cosines = self._pieces @ there.rows.astype(np.float32).T
+        count = cosines.shape[1]
+        first = np.repeat(there.starts, np.diff(there.starts, append=count))  # where each piece's reference begins
+        line = np.zeros(count, dtype=np.float32)
+        for ago, row in enumerate(cosines[::-1]):
+            line += row[np.maximum(np.arange(count) - ago, first)]
+        best = np.maximum.reduceat(line, there.starts).tolist()
+        pieces = piece_hubs(view)
+        return {n: value / len(cosines) - pieces.taken(n) for n, value in zip(there.tracks, best, strict=True)}
 
     def save(self) -> dict[str, Any]:
         """The state as a JSON object."""
@@ -173,9 +166,27 @@ class Shortlist:
         self._held = [str(key) for key in state["held"]]
 
 
-def _starts(rows: Iterable[slice]) -> npt.NDArray[np.intp]:
-    """Where each of some stretches of rows begins when they lie one after another."""
-    return np.cumsum([0, *(some.stop - some.start for some in rows)])[:-1]
+class _Laid(NamedTuple):
+    """Rows of some references, one reference after another, and where each begins."""
+
+    tracks: list[int]
+    rows: npt.NDArray[np.floating[Any]]
+    starts: npt.NDArray[np.intp]
+
+
+def _one_after_another(
+    table: npt.NDArray[np.floating[Any]], rows_of: Callable[[int], slice], tracks: Sequence[int]
+) -> _Laid | None:
+    """What a table holds of some references, without those that have nothing in it; None when none has.
+
+    One product with all of it is cheaper than one with each: a call costs more than the arithmetic in it.
+    """
+    stretches = {number: rows_of(number) for number in tracks}
+    there = {number: some for number, some in stretches.items() if some.stop > some.start}
+    if not there:
+        return None
+    ends = np.cumsum([some.stop - some.start for some in there.values()])
+    return _Laid(list(there), np.concatenate([table[some] for some in there.values()]), np.append(0, ends[:-1]))
 
 
 def _ordered(scores: Mapping[str, float]) -> list[str]:
