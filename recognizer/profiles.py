@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from recognizer.belief import BeliefSettings
 from recognizer.errors import UsageError
@@ -41,6 +42,7 @@ class Profile:
     bridge_gap_s: float = 8.0
 
 
+_SHARE = re.compile(r"[0-9]?\.[0-9]{1,6}", re.ASCII)
 # What is calibrated as well as the confidence needs hardly any waiting for more of the same.
 _PROMPT = BeliefSettings(stay_s=30.0, chance=0.1)
 PROFILES = {
@@ -51,16 +53,26 @@ PROFILES = {
 
 
 def profile(name: str) -> Profile:
-    """A profile by name.
+    """A profile by name; with ``@0.8`` after it, it opens at that confidence in place of its own.
 
     Raises
     ------
     UsageError
-        When there is none of that name.
+        When there is none of that name, or the confidence is not between 0 and 1.
     """
-    if name not in PROFILES:
-        raise UsageError(f"profile {name!r} is not known, expected one of: {', '.join(PROFILES)}")
-    return PROFILES[name]
+    kind, at, confidence = name.partition("@")
+    if kind not in PROFILES:
+        raise UsageError(f"profile {kind!r} is not known, expected one of: {', '.join(PROFILES)}")
+    return _opening_at(PROFILES[kind], name, confidence) if at else PROFILES[kind]
+
+
+def _opening_at(known: Profile, name: str, confidence: str) -> Profile:
+    value = float(confidence) if _SHARE.fullmatch(confidence) else 0.0
+    if not 0.0 < value < 1.0:
+        raise UsageError(
+            f"profile {name!r} opens at confidence {confidence!r}, expected one between 0 and 1, as in {known.name}@0.8"
+        )
+    return replace(known, name=name, tracker=replace(known.tracker, open_confidence=value))
 
 
 def default_profile() -> Profile:

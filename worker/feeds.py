@@ -9,7 +9,8 @@
     allow_private = false                 # may the source be on this machine or the local network?
     realtime = true                       # pace a file as if it were broadcast (default), or read it at full speed
     live = true                           # does the end of the data mean an outage? (default: the source knows)
-    mode = "monitoring"                   # how sure is sure enough: monitoring (default) or kiosk
+    mode = "monitoring"                   # how sure is sure enough: monitoring (default), kiosk, or either at a
+                                          # confidence of one's own: "monitoring@0.75"
 """
 
 from __future__ import annotations

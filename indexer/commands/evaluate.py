@@ -76,7 +76,12 @@ def evaluate(
         typer.Option("--streams", metavar="TRUTH", help="Evaluate broadcasts instead: CSVs of what is heard when."),
     ] = None,
     profile: Annotated[
-        str, typer.Option("--profile", metavar="NAME", help="With --streams: profiles of the decision, with commas.")
+        str,
+        typer.Option(
+            "--profile",
+            metavar="NAME[@CONFIDENCE]",
+            help="With --streams: profiles of the decision, with commas: monitoring,monitoring@0.75,kiosk.",
+        ),
     ] = "monitoring",
     develop: Annotated[
         list[Path] | None,

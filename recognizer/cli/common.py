@@ -27,7 +27,12 @@ ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="ONNX model (default: the released one).")
 ]
 ProfileOption = Annotated[
-    str, typer.Option("--profile", help="monitoring (sure before it speaks) or kiosk (speaks early).")
+    str,
+    typer.Option(
+        "--profile",
+        metavar="NAME[@CONFIDENCE]",
+        help="monitoring (sure before it speaks) or kiosk (speaks early); monitoring@0.75: from that confidence on.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON event per line on standard output.")]
 

@@ -25,6 +25,7 @@ id = "file"
 source = "music/a.wav"
 realtime = false
 live = false
+mode = "monitoring@0.75"
 """
 
 
@@ -36,6 +37,7 @@ def test_feeds_are_read():
     assert feeds[1].options().allow_private
     assert feeds[1].mode == "kiosk"
     assert not feeds[2].options().realtime
+    assert feeds[2].mode == "monitoring@0.75"
 
 
 def test_relative_paths_are_taken_from_the_file(tmp_path):
@@ -66,6 +68,7 @@ def test_a_config_survives_redis():
         ('[[feeds]]\nid = "a"\nsource = "exec:ls"', "kind 'exec'"),
         ('[[feeds]]\nid = "a"\nsource = "-"', "standard input"),
         ('[[feeds]]\nid = "a"\nsource = "mic"\nmode = "loud"', "'loud'"),
+        ('[[feeds]]\nid = "a"\nsource = "mic"\nmode = "kiosk@2"', "between 0 and 1"),
         ('[[feeds]]\nid = "a"\nsource = "mic"\n[[feeds]]\nid = "a"\nsource = "mic"', "repeated: a"),
         ('other = 1\n[[feeds]]\nid = "a"\nsource = "mic"', "nothing else"),
     ],
