@@ -2,7 +2,7 @@
 
 ``python -m models.calibrate MODEL.onnx --streams DIR/truth.csv --catalogue CAT --out CALIBRATED.onnx`` runs the line
 over programmes whose truth is known, against catalogues of several sizes in which half of the works played are
-missing, and fits a logistic function from evidence to truth. The numbers are appended to the file. What the network
+missing, and fits curves from evidence to a logit of the truth. Their numbers are appended to the file. What the network
 computes, and so the model's identity, stays the same: catalogues need not be built again.
 
 The catalogue must have been built with MODEL. Programmes for ``--streams`` and for ``--check`` should share no work;
@@ -13,6 +13,7 @@ collected, and takes it from there when the file exists: then only the fit is do
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -26,7 +27,7 @@ from models.calibration import report
 from models.calibration.collect import Catalogues, Samples, collect, joined
 from models.calibration.fit import fit, held_out, probabilities, reliability, with_gate
 from models.calibration.programmes import HeardStep, Programme, read_programmes, remembered
-from recognizer.calibration import FEATURES, appended
+from recognizer.calibration import FEATURES, Numbers, appended, parsed
 from recognizer.catalogue import Catalogue, CatalogueView
 from recognizer.contract import ModelContract
 from recognizer.embedder import Embedder
@@ -38,14 +39,13 @@ log = logging.getLogger("models.calibrate")
 EVERY_STEP = replace(profile("kiosk"), settled_every_steps=1)
 _FOLDS = 5
 _FEWEST_TRUE = 100
-_NAMES = np.array(list(FEATURES))
 
 
 def gathered(
     heard: list[tuple[Programme, list[HeardStep]]],
     catalogues: Callable[[int, Programme], Iterable[CatalogueView]],
     contract: ModelContract,
-    gated: dict[str, float] | None = None,
+    gated: Numbers | None = None,
 ) -> Samples:
     """Evidence of all programmes, each against the catalogues that are drawn for it and its number."""
     parts = []
@@ -70,18 +70,18 @@ def hear_all(table: Path, embedder: Embedder) -> list[tuple[Programme, list[Hear
     return heard
 
 
-def kept(path: Path | None, collect_now: bool) -> tuple[Samples, dict[str, float]] | None:
+def kept(path: Path | None, collect_now: bool) -> tuple[Samples, dict[str, tuple[float, ...]]] | None:
     """Evidence collected before and the calibration whose gate it passed, if there is any."""
     if path is None or collect_now or not path.exists():
         return None
     with np.load(path, allow_pickle=False) as stored:
-        if "gated" not in stored or list(stored["features"]) != list(_NAMES):
+        if "gate" not in stored or list(stored["features"]) != list(FEATURES):
             raise UsageError(f"{path} holds other evidence than this version uses; remove it and collect again")
         samples = Samples(stored["evidence"], stored["true"], stored["leads"], stored["group"])
-        return samples, dict(zip(stored["names"].tolist(), stored["gated"].tolist(), strict=True))
+        return samples, parsed(str(stored["gate"]))
 
 
-def keep(path: Path, samples: Samples, gated: dict[str, float]) -> None:
+def keep(path: Path, samples: Samples, gated: Numbers) -> None:
     """Write evidence for another fit."""
     with path.open("wb") as file:
         np.savez(
@@ -90,9 +90,8 @@ def keep(path: Path, samples: Samples, gated: dict[str, float]) -> None:
             true=samples.true,
             leads=samples.leads,
             group=samples.group,
-            features=_NAMES,
-            gated=np.array(list(gated.values())),
-            names=np.array(list(gated)),
+            features=np.array(FEATURES),
+            gate=np.array(json.dumps(gated)),
         )
 
 
@@ -136,7 +135,7 @@ def _run(options: argparse.Namespace) -> None:
         tested = gathered(hear_all(options.check, embedder), asked, embedder.contract, gated)
         said = probabilities(tested.evidence, numbers)
     print(f"{len(samples.true)} candidates, {int(samples.true.sum())} right, catalogues of {sizes} works\n")
-    print(report.weights(numbers))
+    print(report.curves(numbers))
     for name, mask in (("leading candidates", tested.leads), ("all candidates", np.ones(len(said), bool))):
         print(f"\n{name}, held out\n{report.table(reliability(said[mask], tested.true[mask]))}")
     if options.picture is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -86,7 +87,14 @@ def card(file: str, blob: bytes, model_id: str, contract: ModelContract, about: 
         sha256=hashlib.sha256(blob).hexdigest(),
         calibrated="fitted, see below" if contract.calibration else "none",
         about=about.strip(),
-        contract=json.dumps(json.loads(contract.to_json()), indent=2, sort_keys=True),
+        contract=_lists_in_a_line(json.dumps(json.loads(contract.to_json()), indent=2, sort_keys=True)),
+    )
+
+
+def _lists_in_a_line(text: str) -> str:
+    """JSON for people, with each list of numbers in one line."""
+    return re.sub(
+        r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()).replace("[ ", "[").replace(" ]", "]"), text
     )
 
 

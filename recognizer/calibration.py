@@ -1,4 +1,4 @@
-"""The numbers that turn evidence into a probability, as they travel with a model file.
+"""The curves that turn evidence into a probability, as they travel with a model file.
 
 A calibration is fitted after a network is finished (``models.calibrate``) and changes nothing that the network
 computes. So it is *appended* to the model file, as one more entry of the ONNX metadata, and left out of the model's
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from recognizer.errors import ModelError
 from recognizer.onnx_guard import BYTES, fields_of
@@ -18,67 +18,70 @@ from recognizer.onnx_guard import BYTES, fields_of
 METADATA_KEY = "recognizer.calibration"
 MAX_BYTES = 16_384
 
-# Evidence of one candidate, in the order of the weights, and whether more of it may speak for it (+1). The last one is
-# no evidence (0): the decimal logarithm of the works in the catalogue, by which the weights differ.
-FEATURES: Mapping[str, int] = {
-    "strength": 1,
-    "path": 1,
-    "similarity": 1,
-    "margin": 1,
-    "lead_lasting": 1,
-    "works": 0,
-}
-# Evidence → the number that weighs it.
-WEIGHTS: Mapping[str, str] = {name: f"{name}.weight" for name, sign in FEATURES.items() if sign}
-# What is known before anything is aligned: a logistic function of these alone says what is worth aligning.
-PROMISE: Mapping[str, str] = {name: f"promise.{name}" for name in ("similarity", "margin", "lead_lasting")}
-LARGE = ".large"
+# Evidence of one candidate: more of any of it never speaks against a work.
+EVIDENCE = ("strength", "path", "similarity", "margin", "lead_lasting")
+# And, no evidence but what its worth depends on, the decimal logarithm of the works in the catalogue.
+FEATURES = (*EVIDENCE, "works")
+# What is known before anything is aligned: curves of these alone say what is worth aligning.
+PROMISE = ("similarity", "margin", "lead_lasting")
+# Before the names of the curves that say so.
+GATE = "promise."
+SMALL, LARGE = ".small", ".large"
+Numbers = Mapping[str, tuple[float, ...]]
 _LIMIT = 1e4
+_MOST_KNOTS = 64
 _METADATA_PROPS = 14
 
 
-def checked(numbers: object) -> dict[str, float]:
+def checked(numbers: object) -> dict[str, tuple[float, ...]]:
     """The numbers of a calibration, or none at all.
 
-    Per feature ``NAME.weight`` in the smallest and ``NAME.weight.large`` in the largest catalogue that it was fitted
-    on, ``NAME.low`` and ``NAME.high`` (evidence is clipped to that range: beyond what was seen when fitting nothing is
-    known), and ``bias`` and ``bias.large``. ``works.low`` and ``works.high`` are the sizes. If there are any,
-    ``promise.bias``, ``promise.NAME`` and the same with ``.large`` are the weights of `PROMISE`.
+    ``works`` are the decimal logarithms of the smallest and the largest catalogue that it was fitted on, ``bias`` the
+    logits in these two. Each kind of evidence ``NAME`` adds to them: ``NAME.small`` and ``NAME.large`` at the values
+    ``NAME``, and along straight lines between them; below the first and above the last, which nothing was seen of
+    when fitting, as much as there. If there are any, ``promise.bias``, ``promise.NAME`` and so on are the same for
+    `PROMISE`.
 
     Raises
     ------
     ModelError
-        When a name is missing or unknown, or a number is not finite, too large, or points the wrong way.
+        When a name is missing or unknown, or a number is not finite or too large, or a curve falls.
     """
     if not isinstance(numbers, Mapping):
         raise ModelError("the model's calibration must map names to numbers; calibrate the model again")
     if not numbers:
         return {}
-    promise = {key + size for key in ("promise.bias", *PROMISE.values()) for size in ("", LARGE)}
-    wanted = (
-        (promise if promise & numbers.keys() else set())
-        | {key + size for key in ("bias", *WEIGHTS.values()) for size in ("", LARGE)}
-        | {f"{name}.{end}" for name in FEATURES for end in ("low", "high")}
-    )
+    gated = any(str(name).startswith(GATE) for name in numbers)
+    curves = [*EVIDENCE, *(GATE + name for name in PROMISE if gated)]
+    pairs = ["works", "bias", *([GATE + "bias"] if gated else [])]
+    wanted = {*pairs, *(name + part for name in curves for part in ("", SMALL, LARGE))}
     if set(numbers) != wanted:
         seen = sorted(set(map(str, numbers)) ^ wanted)[:6]
         raise ModelError(f"the model's calibration has missing or unknown numbers: {seen}; calibrate the model again")
-    for name, value in numbers.items():
+    found = {str(name): tuple(_numbers(str(name), value)) for name, value in numbers.items()}
+    uneven = [name for name in pairs if len(found[name]) != 2]
+    uneven += [name for name in curves if len({len(found[name + part]) for part in ("", SMALL, LARGE)}) > 1]
+    if uneven:
+        raise ModelError(f"the model's calibration: {uneven[0]} has too few or too many numbers; calibrate it again")
+    for name in ("works", *(name + part for name in curves for part in ("", SMALL, LARGE))):
+        if list(found[name]) != sorted(found[name]):
+            raise ModelError(f"the model's calibration: {name} falls, expected numbers that rise; calibrate it again")
+    return found
+
+
+def _numbers(name: str, values: object) -> Iterator[float]:
+    if not isinstance(values, list | tuple) or not 1 <= len(values) <= _MOST_KNOTS:
+        raise ModelError(
+            f"the model's calibration: {name} is no list of 1 to {_MOST_KNOTS} numbers; calibrate it again"
+        )
+    for value in values:
         real = isinstance(value, int | float) and not isinstance(value, bool)
         if not real or not math.isfinite(value) or abs(value) > _LIMIT:
-            raise ModelError(f"the model's calibration: {name} is {value!r}, expected a number within ±{_LIMIT:g}")
-    for name, sign in FEATURES.items():
-        weights = [
-            numbers.get(f"{kind}{size}", 0.0) for kind in (f"{name}.weight", f"promise.{name}") for size in ("", LARGE)
-        ]
-        if min(weights) * sign < 0 or numbers[f"{name}.low"] > numbers[f"{name}.high"]:
-            raise ModelError(
-                f"the model's calibration: {name} has a weight of the wrong sign or an empty range; calibrate it again"
-            )
-    return {str(name): float(value) for name, value in numbers.items()}
+            raise ModelError(f"the model's calibration: {name} holds {value!r}, expected numbers within ±{_LIMIT:g}")
+        yield float(value)
 
 
-def parsed(text: str) -> dict[str, float]:
+def parsed(text: str) -> dict[str, tuple[float, ...]]:
     """The calibration in a metadata value.
 
     Raises
@@ -120,7 +123,7 @@ def split(model: bytes) -> tuple[bytes, str | None]:
         raise ModelError("the model's calibration is not text; calibrate the model again") from error
 
 
-def appended(model: bytes, numbers: Mapping[str, float]) -> bytes:
+def appended(model: bytes, numbers: Numbers) -> bytes:
     """The model file with ``numbers`` as its calibration; one that it had before is replaced."""
     text = json.dumps(checked(numbers), sort_keys=True).encode()
     return split(model)[0] + (_entry(text) if numbers else b"")

@@ -16,10 +16,9 @@ so that the expensive front end sees every sample once, and it can equally take 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-from recognizer.calibration import checked
+from recognizer.calibration import Numbers, checked
 from recognizer.errors import ModelError
 
 CONTRACT_VERSION = 1
@@ -71,7 +70,7 @@ class ModelContract:
     pitch_frames_per_step: int
     pitch_bins: int
     dimension: int
-    calibration: Mapping[str, float]
+    calibration: Numbers
     recent_steps: int = 0
     version: int = CONTRACT_VERSION
 

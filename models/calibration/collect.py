@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from models.calibration.programmes import HeardStep, Programme
-from recognizer.calibration import FEATURES
+from recognizer.calibration import FEATURES, Numbers
 from recognizer.catalogue import CatalogueView
 from recognizer.catalogue.segment import TrackData, quantise
 from recognizer.contract import ModelContract
@@ -126,7 +126,7 @@ def collect(
     contract: ModelContract,
     profile: Profile,
     group: int,
-    calibration: Mapping[str, float] | None = None,
+    calibration: Numbers | None = None,
 ) -> Samples:
     """Run the decision over a programme that was heard, against one catalogue.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.calibration.fit import Reliability
-from recognizer.calibration import LARGE, WEIGHTS
+from recognizer.calibration import EVIDENCE, LARGE, SMALL, Numbers
 from recognizer.errors import UsageError
 
 
@@ -17,13 +17,14 @@ def table(reliability: Reliability) -> str:
     return "\n".join([*lines, f"ECE {reliability.ece:.3f}"])
 
 
-def weights(numbers: dict[str, float]) -> str:
-    """The weights in the smallest and the largest catalogue, each with the range of its evidence."""
-    lines = [f"{'evidence':<12}{'small':>9}{'large':>9}{'from':>9}{'to':>9}"]
-    for name, key in WEIGHTS.items():
-        parts = (numbers[part] for part in (key, key + LARGE, f"{name}.low", f"{name}.high"))
-        lines.append(f"{name:<12}" + "".join(f"{value:9.3f}" for value in parts))
-    return "\n".join([*lines, f"{'bias':<12}{numbers['bias']:9.3f}{numbers['bias' + LARGE]:9.3f}"])
+def curves(numbers: Numbers) -> str:
+    """What each kind of evidence adds to the logit, in the smallest and the largest catalogue."""
+    lines = [f"{'evidence':<13}{'logit':<7}at its value …"]
+    for name in EVIDENCE:
+        for label, part in (("", ""), ("small", SMALL), ("large", LARGE)):
+            lines.append(f"{'' if part else name:<13}{label:<7}" + "".join(f"{v:8.2f}" for v in numbers[name + part]))
+    small, large = numbers["bias"]
+    return "\n".join([*lines, f"{'bias':<13}{'small':<7}{small:8.2f}", f"{'':<13}{'large':<7}{large:8.2f}"])
 
 
 def picture(path: Path, reliability: Reliability, title: str) -> None:

@@ -9,8 +9,11 @@ import pytest
 
 from models.baseline.golden import golden_step
 from models.release import main
+from recognizer.calibration import appended
+from recognizer.contract import ModelContract
 from recognizer.embedder import Embedder
 from recognizer.released import baseline_model_path, default_model_path
+from tests.recognizer.test_calibration import numbers
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -57,3 +60,14 @@ def test_a_release_that_is_not_the_default_leaves_the_default_alone(tmp_path: Pa
     (tmp_path / "default.txt").write_text("other.onnx\n")
     assert main([str(baseline_model_path()), "--about", str(about), "--out", str(tmp_path)]) == 0
     assert (tmp_path / "default.txt").read_text() == "other.onnx\n"
+
+
+def test_a_card_shows_each_curve_of_the_calibration_in_one_line(tmp_path: Path) -> None:
+    about, model = tmp_path / "about.md", tmp_path / "calibrated.onnx"
+    about.write_text("Learned nothing.\n")
+    model.write_bytes(appended(baseline_model_path().read_bytes(), numbers()))
+    assert main([str(model), "--about", str(about), "--out", str(tmp_path)]) == 0
+    (card,) = tmp_path.glob("v0*.md")
+    assert '\n    "bias": [-2.0, -2.0],\n' in card.read_text()
+    contract = card.read_text().split("```json")[1].split("```")[0]
+    assert list(ModelContract.from_json(contract).calibration["strength"]) == [0.0, 8.0]

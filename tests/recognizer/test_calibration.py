@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recognizer.calibration import FEATURES, METADATA_KEY, PROMISE, WEIGHTS, appended, checked, split
+from recognizer.calibration import EVIDENCE, FEATURES, METADATA_KEY, PROMISE, Numbers, appended, checked, split
 from recognizer.embedder import Embedder
 from recognizer.errors import ModelError
 from recognizer.fusion import Evidence, gather, promise, weighed
@@ -21,12 +21,10 @@ from recognizer.standing import Standing
 RATE = 1000
 
 
-def numbers(**changes: float) -> dict[str, float]:
-    made = {"bias": -2.0, "bias.large": -2.0}
-    for name in FEATURES:
-        made |= {f"{name}.low": 0.0, f"{name}.high": 8.0}
-    for name in WEIGHTS:
-        made |= {f"{name}.weight": 0.5, f"{name}.weight.large": 0.5}
+def numbers(**changes: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"bias": (-2.0, -2.0), "works": (0.0, 8.0)}
+    for name in EVIDENCE:
+        made |= {name: (0.0, 8.0), f"{name}.small": (0.0, 4.0), f"{name}.large": (0.0, 4.0)}
     return made | changes
 
 
@@ -58,8 +56,8 @@ def test_a_calibration_is_read_and_changes_no_identity(tmp_path: Path) -> None:
     before, after = Embedder(baseline_model_path()), Embedder(path)
     assert after.contract.calibration == numbers() and before.contract.calibration == {}
     assert after.model_id == before.model_id
-    again.write_bytes(appended(path.read_bytes(), numbers(bias=1.0)))
-    assert Embedder(again).contract.calibration == numbers(bias=1.0)
+    again.write_bytes(appended(path.read_bytes(), numbers(bias=(1.0, 1.0))))
+    assert Embedder(again).contract.calibration == numbers(bias=(1.0, 1.0))
     assert appended(again.read_bytes(), {}) == plain
     assert split(plain) == (plain, None)
 
@@ -67,16 +65,24 @@ def test_a_calibration_is_read_and_changes_no_identity(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {"bias": math.nan},
-        {"bias": math.inf},
-        {"bias": 1e9},
-        {"bias": True},
-        {"bias": "1"},
-        {"strength.weight": -1.0},
-        {"strength.weight.large": -0.1},
-        {"works.weight": 0.1},
-        {"strength.low": 9.0},
-        {"surprise": 1.0},
+        {"bias": (math.nan, 0.0)},
+        {"bias": (math.inf, 0.0)},
+        {"bias": (0.0, 1e9)},
+        {"bias": (True, 0.0)},
+        {"bias": ("1", "2")},
+        {"bias": 1.0},
+        {"bias": (1.0,)},
+        {"works": (3.0, 2.0)},
+        {"works": (1.0, 2.0, 3.0)},
+        {"works.small": (0.0, 1.0)},
+        {"strength": ()},
+        {"strength": (8.0, 0.0)},
+        {"strength": (0.0, 4.0, 8.0)},
+        {"strength": tuple(range(65)), "strength.small": tuple(range(65)), "strength.large": tuple(range(65))},
+        {"strength.small": (4.0, 0.0)},
+        {"strength.large": (0.0, -0.1)},
+        {"strength.large": (0.0,)},
+        {"surprise": (1.0,)},
     ],
 )
 def test_numbers_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
@@ -86,14 +92,17 @@ def test_numbers_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
 
 def test_a_calibration_that_lacks_a_number_or_is_none_is_refused() -> None:
     some = numbers()
-    del some["path.weight"]
-    for bad in (some, [], "text", None):
+    del some["path.small"]
+    wrong: list[object] = [some, [], "text", None]
+    for bad in wrong:
         with pytest.raises(ModelError, match="calibration"):
             checked(bad)
     assert checked({}) == {}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "[" * 5000, '{"bias": NaN}', json.dumps({"bias": 1}), "x" * 20_000])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "[" * 5000, '{"bias": [NaN, 0]}', json.dumps({"bias": [1, 1]}), "x" * 20_000]
+)
 def test_a_hostile_calibration_in_a_file_is_refused(tmp_path: Path, text: str) -> None:
     good = appended(baseline_model_path().read_bytes(), numbers())
     plain, _ = split(good)
@@ -124,17 +133,6 @@ def test_evidence_joins_both_histories_and_takes_the_better_of_each() -> None:
     assert {row["works"] for row in found.values()} == {2.0}
 
 
-def test_a_path_counts_between_what_chance_reaches_and_what_is_enough() -> None:
-    paths = (0.0, 3.0, 4.5, 6.5, 20.0)
-    found = [gather([], [candidate("a", 3.0, path=path)], 10)[0].values for path in paths]
-    assert [row[list(FEATURES).index("path")] for row in found] == [3.0, 3.0, 4.5, 6.5, 6.5]
-
-
-def test_more_strength_than_enough_says_no_more() -> None:
-    enough, more = (gather([candidate("a", strength)], [], 10)[0].values for strength in (6.5, 13.0))
-    assert enough[0] == more[0] == 6.5
-
-
 def test_without_a_calibration_the_long_history_decides() -> None:
     (long,), (short,) = gather([candidate("a", 9.0)], [], 10), gather([], [candidate("a", 9.0)], 10)
     assert long.values[0] == short.values[0]
@@ -146,10 +144,10 @@ def test_two_references_of_one_work_are_one_candidate() -> None:
     assert only.candidate.strength == 5.0
 
 
-@pytest.mark.parametrize("name", list(WEIGHTS))
+@pytest.mark.parametrize("name", EVIDENCE)
 def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> None:
     (base,) = gather([candidate("a", 3.0)], [], 10)
-    at = list(FEATURES).index(name)
+    at = FEATURES.index(name)
     said = []
     for value in (-1e9, 0.0, 1.0, 4.0, 8.0, 1e9):
         values = list(base.values)
@@ -160,24 +158,42 @@ def test_confidence_is_monotone_and_stays_a_probability_far_out(name: str) -> No
     assert 0 < min(said) and max(said) < 1
 
 
-def test_weights_lie_between_those_of_a_small_and_of_a_large_catalogue() -> None:
-    known = numbers(**{"strength.weight.large": 1.5, "bias.large": -3.0, "works.low": 2.0, "works.high": 3.0})
-    found = {works: gather([candidate("a", 3.0, (0, 0))], [], works)[0] for works in (10, 100, 1000, 100_000)}
-    logits = {works: math.log(said / (1 - said)) for works, said in _said(found, known).items()}
+def test_a_curve_is_straight_between_its_knots_and_level_beyond_them() -> None:
+    bent = {"strength": (1.0, 2.0, 4.0), "strength.small": (0.0, 3.0, 4.0), "strength.large": (0.0, 3.0, 4.0)}
+    none = {f"path{part}": (0.0,) for part in ("", ".small", ".large")}
+    found = [_logit(gather([candidate("a", s)], [], 10)[0], numbers(**bent, **none)) for s in (-5, 1, 1.5, 2, 3, 4, 9)]
+    assert found == pytest.approx([-2.0, -2.0, -0.5, 1.0, 1.5, 2.0, 2.0])
+
+
+def test_curves_lie_between_those_of_a_small_and_of_a_large_catalogue() -> None:
+    known = numbers(**{"strength.large": (0.0, 12.0), "bias": (-2.0, -3.0), "works": (2.0, 3.0)})
+    evidence = {works: gather([candidate("a", 3.0, (0, 0))], [], works)[0] for works in (10, 100, 316, 1000, 100_000)}
+    logits = {works: _logit(some, known) for works, some in evidence.items()}
     assert logits[10] == logits[100] and logits[1000] == logits[100_000]
     assert logits[1000] - logits[100] == pytest.approx(3.0 - 1.0)
-    (between,) = gather([candidate("a", 3.0, (0, 0))], [], 316)
-    said = weighed(between, known).confidence
-    assert math.log(said / (1 - said)) == pytest.approx((logits[100] + logits[1000]) / 2, abs=0.01)
+    assert logits[316] == pytest.approx((logits[100] + logits[1000]) / 2, abs=0.01)
 
 
-def _said(found: dict[int, Evidence], known: dict[str, float]) -> dict[int, float]:
-    return {works: weighed(evidence, known).confidence for works, evidence in found.items()}
+def test_a_calibration_on_one_size_of_catalogue_holds_for_all() -> None:
+    known = numbers(works=(2.0, 2.0))
+    said = {weighed(gather([candidate("a", 3.0)], [], works)[0], known).confidence for works in (1, 100, 10_000)}
+    assert len(said) == 1
 
 
-def gate(**changes: float) -> dict[str, float]:
-    made = {"promise.bias": -4.0, "promise.bias.large": -4.0}
-    return made | {f"promise.{name}{size}": 2.0 for name in PROMISE for size in ("", ".large")} | changes
+def _logit(evidence: Evidence, known: Numbers) -> float:
+    said = weighed(evidence, known).confidence
+    return math.log(said / (1 - said))
+
+
+def gate(**changes: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"promise.bias": (-4.0, -4.0)}
+    for name in PROMISE:
+        made |= {
+            f"promise.{name}": (0.0, 8.0),
+            f"promise.{name}.small": (0.0, 9.0),
+            f"promise.{name}.large": (0.0, 9.0),
+        }
+    return made | changes
 
 
 def test_a_gate_belongs_to_a_calibration_whole_or_not_at_all() -> None:
@@ -186,9 +202,9 @@ def test_a_gate_belongs_to_a_calibration_whole_or_not_at_all() -> None:
     del half["promise.margin"]
     for bad in (
         half,
-        gate(**{"promise.margin": -0.1}),
-        gate(**{"promise.margin.large": -0.1}),
-        gate(**{"promise.strength": 1.0}),
+        gate(**{"promise.margin.small": (0.0, -0.1)}),
+        gate(**{"promise.margin.large": (0.0, 1.0, 2.0)}),
+        gate(**{"promise.strength": (1.0,)}),
     ):
         with pytest.raises(ModelError, match="calibration"):
             checked(numbers() | bad)
@@ -198,6 +214,6 @@ def test_promise_grows_with_what_stands_out_and_is_certain_of_nothing() -> None:
     known = numbers() | gate()
     none, some, much = (promise(Standing(value, value, value), 100, known) for value in (0.0, 1.0, 1e9))
     assert 0 < none < some < much < 1
-    large = known | {"promise.similarity.large": 1.0, "works.low": 2.0, "works.high": 3.0}
+    large = known | {"promise.similarity.large": (0.0, 4.0), "works": (2.0, 3.0)}
     assert promise(Standing(1.0), 1000, large) < promise(Standing(1.0), 316, large) < promise(Standing(1.0), 100, large)
     assert promise(Standing(), 100, numbers()) == promise(Standing(), 100, {}) == 1.0

@@ -13,7 +13,7 @@ from models.calibrate import EVERY_STEP, keep, main
 from models.calibration.collect import Catalogues, Samples, collect, drawn
 from models.calibration.fit import fit, probabilities, with_gate
 from models.calibration.programmes import Programme, Sounding, read_programmes, remembered
-from recognizer.calibration import FEATURES, LARGE, PROMISE, checked
+from recognizer.calibration import FEATURES, GATE, LARGE, PROMISE, SMALL, checked
 from recognizer.catalogue import Catalogue, CatalogueWriter, Track
 from recognizer.embedder import Embedder
 from recognizer.errors import UsageError
@@ -76,13 +76,13 @@ def test_what_promises_nothing_is_not_aligned(embedder: Embedder, catalogue: Pat
     heard, view = remembered(programme, embedder), Catalogue.open(catalogue).view()
     whole = collect(programme, heard, view, embedder.contract, EVERY_STEP, group=0)
     first = with_gate(whole, fit(whole))
-    gate = {f"promise.{name}{size}" for name in ("bias", *PROMISE) for size in ("", LARGE)}
+    gate = {GATE + "bias", *(GATE + name + part for name in PROMISE for part in ("", SMALL, LARGE))}
     assert checked(first) == first and first.keys() - fit(whole).keys() == gate
     gated = collect(programme, heard, view, embedder.contract, EVERY_STEP, 0, first)
     assert gated.true.sum() >= 0.9 * whole.true.sum() and len(gated.true) < len(whole.true)
-    shut = first | {"promise.bias": -30.0, "promise.bias" + LARGE: -30.0}
+    shut = first | {GATE + "bias": (-60.0, -60.0)}
     assert not len(collect(programme, heard, view, embedder.contract, EVERY_STEP, 0, shut).true)
-    assert fit(gated, first)["promise.bias"] == first["promise.bias"]
+    assert fit(gated, first)[GATE + "bias"] == first[GATE + "bias"]
 
 
 def test_every_programme_is_weighed_against_two_catalogues_of_every_size(catalogue: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_model_is_calibrated_from_kept_evidence_and_says_so(
     assert picture.read_bytes()[:4] == b"\x89PNG"
     calibrated, plain = Embedder(out), Embedder(baseline_model_path())
     assert calibrated.model_id == plain.model_id
-    numbers = dict(calibrated.contract.calibration)
+    numbers = calibrated.contract.calibration
     assert replace(calibrated.contract, calibration={}) == plain.contract
     # What was fitted is what the line says.
     row = np.random.default_rng(2).normal(2, 3, (20, len(FEATURES)))

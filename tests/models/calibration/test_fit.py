@@ -7,7 +7,7 @@ import pytest
 
 from models.calibration.collect import Samples
 from models.calibration.fit import fit, held_out, probabilities, reliability
-from recognizer.calibration import FEATURES, checked
+from recognizer.calibration import FEATURES, Numbers, checked
 
 PLACE = {name: number for number, name in enumerate(FEATURES)}
 
@@ -16,50 +16,68 @@ def made(count: int = 12000, seed: int = 0) -> Samples:
     """Evidence of which ``strength`` counts twice as much in the largest catalogue."""
     rng = np.random.default_rng(seed)
     evidence = rng.normal(2.0, 1.5, (count, len(FEATURES)))
+    evidence[:, PLACE["path"]] += 3.0
     evidence[:, PLACE["works"]] = rng.choice([2.0, 2.5, 3.0], count)
     share = evidence[:, PLACE["works"]] - 2.0
-    logit = -6.0 + (1.5 + 1.5 * share) * evidence[:, PLACE["strength"]] + 0.5 * evidence[:, PLACE["path"]] - 3.0 * share
+    logit = -7.5 + (1.5 + 1.5 * share) * evidence[:, PLACE["strength"]] + 0.5 * evidence[:, PLACE["path"]] - 3.0 * share
     true = rng.random(count) < 1 / (1 + np.exp(-logit))
     return Samples(evidence, true, np.ones(count, bool), np.arange(count) // 500)
 
 
-def test_it_finds_the_weights_that_made_the_data() -> None:
+def slopes(numbers: Numbers, name: str, size: str, low: float = 0.0, high: float = 4.0) -> float:
+    """Mean slope of a curve from one value to another."""
+    ends = np.interp([low, high], numbers[name], numbers[name + size])
+    return float(ends[1] - ends[0]) / (high - low)
+
+
+def test_it_finds_the_slopes_that_made_the_data() -> None:
     numbers = checked(fit(made()))
-    assert numbers["strength.weight"] == pytest.approx(1.5, abs=0.2)
-    assert numbers["path.weight"] == pytest.approx(0.5, abs=0.15)
-    assert numbers["strength.weight.large"] == pytest.approx(3.0, abs=0.4)
-    assert numbers["path.weight.large"] == pytest.approx(0.5, abs=0.25)
-    assert (numbers["bias"], numbers["bias.large"]) == pytest.approx((-6.0, -9.0), abs=1.0)
-    assert numbers["similarity.weight"] == pytest.approx(0.0, abs=0.1)
-    assert (numbers["works.low"], numbers["works.high"]) == (2.0, 3.0)
+    assert slopes(numbers, "strength", ".small") == pytest.approx(1.5, abs=0.2)
+    assert slopes(numbers, "path", ".small", 4.0, 6.0) == pytest.approx(0.5, abs=0.15)
+    assert slopes(numbers, "strength", ".large") == pytest.approx(3.0, abs=0.4)
+    assert slopes(numbers, "path", ".large", 4.0, 6.0) == pytest.approx(0.5, abs=0.25)
+    assert slopes(numbers, "similarity", ".small") == pytest.approx(0.0, abs=0.1)
+    assert numbers["works"] == (2.0, 3.0)
 
 
-def test_a_weight_that_would_point_the_wrong_way_is_zero() -> None:
+def test_it_finds_where_more_says_no_more() -> None:
     samples = made()
-    upside_down = samples.evidence * np.where(np.arange(len(FEATURES)) == PLACE["works"], 1.0, -1.0)
-    numbers = checked(fit(Samples(upside_down, samples.true, samples.leads, samples.group)))
+    rng = np.random.default_rng(5)
+    logit = -3.0 + 4.0 * np.clip(samples.evidence[:, PLACE["strength"]], 1.0, 2.5)
+    numbers = fit(
+        Samples(samples.evidence, rng.random(len(logit)) < 1 / (1 + np.exp(3 - logit)), samples.leads, samples.group)
+    )
+    inside, outside = slopes(numbers, "strength", ".small", 1.2, 2.3), slopes(numbers, "strength", ".small", 3.0, 5.0)
+    assert inside == pytest.approx(4.0, abs=0.8) and outside < 0.4
+
+
+def test_a_curve_that_would_fall_is_level() -> None:
+    samples = made()
+    for name, middle in (("strength", 2.0), ("path", 5.0)):
+        samples.evidence[:, PLACE[name]] = 2 * middle - samples.evidence[:, PLACE[name]]
+    numbers = checked(fit(samples))
     for name in ("strength", "path"):
-        assert numbers[f"{name}.weight"] == numbers[f"{name}.weight.large"] == 0.0
+        assert len(numbers[name]) > 3 and max(numbers[f"{name}.small"] + numbers[f"{name}.large"]) < 0.3
 
 
-def test_evidence_that_never_varies_has_no_weight() -> None:
+def test_evidence_that_never_varies_adds_nothing() -> None:
     samples = made()
     samples.evidence[:, PLACE["margin"]] = 3.0
-    numbers = fit(samples)
-    assert numbers["margin.weight"] == numbers["margin.weight.large"] == 0.0
+    numbers = checked(fit(samples))
+    assert numbers["margin"] == (3.0,) and numbers["margin.small"] == numbers["margin.large"] == (0.0,)
 
 
-def test_catalogues_of_one_size_have_one_set_of_weights() -> None:
+def test_catalogues_of_one_size_have_one_set_of_curves() -> None:
     samples = made()
     samples.evidence[:, PLACE["works"]] = 3.0
     numbers = checked(fit(samples))
-    assert numbers["strength.weight"] == numbers["strength.weight.large"] > 1.0
-    assert numbers["bias"] == numbers["bias.large"]
+    assert numbers["strength.small"] == numbers["strength.large"] and slopes(numbers, "strength", ".small") > 1.0
+    assert numbers["bias"][0] == numbers["bias"][1]
     assert np.isfinite(probabilities(samples.evidence, numbers)).all()
 
 
 def test_held_out_probabilities_are_calibrated_and_wrong_ones_are_found_out() -> None:
-    samples = made()
+    samples = made(40_000)
     said = held_out(samples, 5)
     assert reliability(said, samples.true).ece < 0.03
     assert reliability(np.sqrt(said), samples.true).ece > 0.05
