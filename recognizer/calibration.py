@@ -54,16 +54,16 @@ def checked(numbers: object) -> dict[str, tuple[float, ...]]:
     gated = any(str(name).startswith(GATE) for name in numbers)
     curves = [*EVIDENCE, *(GATE + name for name in PROMISE if gated)]
     pairs = ["works", "bias", *([GATE + "bias"] if gated else [])]
-    wanted = {*pairs, *(name + part for name in curves for part in ("", SMALL, LARGE))}
-    if set(numbers) != wanted:
-        seen = sorted(set(map(str, numbers)) ^ wanted)[:6]
+    rising = ["works", *(name + part for name in curves for part in ("", SMALL, LARGE))]
+    if set(numbers) != {*pairs, *rising}:
+        seen = sorted(set(map(str, numbers)) ^ {*pairs, *rising})[:6]
         raise ModelError(f"the model's calibration has missing or unknown numbers: {seen}; calibrate the model again")
     found = {str(name): tuple(_numbers(str(name), value)) for name, value in numbers.items()}
     uneven = [name for name in pairs if len(found[name]) != 2]
     uneven += [name for name in curves if len({len(found[name + part]) for part in ("", SMALL, LARGE)}) > 1]
     if uneven:
         raise ModelError(f"the model's calibration: {uneven[0]} has too few or too many numbers; calibrate it again")
-    for name in ("works", *(name + part for name in curves for part in ("", SMALL, LARGE))):
+    for name in rising:
         if list(found[name]) != sorted(found[name]):
             raise ModelError(f"the model's calibration: {name} falls, expected numbers that rise; calibrate it again")
     return found

@@ -128,8 +128,8 @@ def _slopes(x: Doubles, share: Doubles, true: Bools) -> Doubles:
     standardised[:, constant] = 0.0
     both = np.stack([1.0 - share, share], axis=1)
     design = np.hstack([standardised * both[:, :1], standardised * both[:, 1:], both])
-    signs = np.array([1] * (2 * x.shape[1]) + [0, 0])
-    found = _descend(design, true.astype(np.float64), signs)
+    least = np.append(np.zeros(2 * x.shape[1]), (-np.inf, -np.inf))
+    found = _descend(design, true.astype(np.float64), least)
     weights = np.where(constant, 0.0, found[:-2].reshape(2, -1) / spread)
     bias = found[-2:] - weights @ mean
     if not share.any():  # one size only
@@ -141,20 +141,20 @@ def _rounded(values: Sequence[float] | Doubles) -> tuple[float, ...]:
     return tuple(round(float(value), _DIGITS) for value in values)
 
 
-def _descend(design: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> Doubles:
-    """Weights that minimise the mean logistic loss, with the given signs or zero; of sign 0: free and unshrunk."""
-    ridge = np.where(signs == 0, 0.0, _RIDGE)
+def _descend(design: Doubles, y: Doubles, least: Doubles) -> Doubles:
+    """Weights, none below its least, that minimise the mean logistic loss; those without a bound are not shrunk."""
+    ridge = np.where(np.isinf(least), 0.0, _RIDGE)
 
     def loss(weights: Doubles) -> float:
         logit = design @ weights
         return float(np.mean(np.logaddexp(0.0, logit) - y * logit) + ridge @ weights**2 / 2)
 
-    now, lost = np.zeros(len(signs)), np.log(2)
+    now, lost = np.zeros(len(least)), np.log(2)
     for _ in range(_ROUNDS):
         said = _logistic(design @ now)
         slope = design.T @ (said - y) / len(y) + ridge * now
         bend = (design * (said * (1 - said) / len(y))[:, None]).T @ design + np.diag(ridge)
-        step, share = _lowest(bend, slope, now, signs) - now, 1.0
+        step, share = _lowest(bend, slope, now, least) - now, 1.0
         while (less := loss(now + share * step)) > lost and share > _SHORTEST:
             share /= 2
         gained = lost - less
@@ -164,13 +164,12 @@ def _descend(design: Doubles, y: Doubles, signs: npt.NDArray[np.int64]) -> Doubl
     return now
 
 
-def _lowest(bend: Doubles, slope: Doubles, start: Doubles, signs: npt.NDArray[np.int64]) -> Doubles:
-    """Where a parabola with that slope at the start is lowest, among weights of the given signs; one at a time."""
+def _lowest(bend: Doubles, slope: Doubles, start: Doubles, least: Doubles) -> Doubles:
+    """Where a parabola with that slope at the start is lowest, no weight below its least; one weight at a time."""
     now, slope = start.copy(), slope.copy()
     for _ in range(_SWEEPS):
         for k in np.flatnonzero(bend.diagonal() > 0):
-            following = now[k] - slope[k] / bend[k, k]
-            following = 0.0 if following * signs[k] < 0 else following
+            following = max(least[k], now[k] - slope[k] / bend[k, k])
             slope += bend[k] * (following - now[k])
             now[k] = following
     return now

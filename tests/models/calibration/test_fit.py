@@ -38,6 +38,22 @@ def test_it_finds_the_slopes_that_made_the_data() -> None:
     assert slopes(numbers, "path", ".large", 4.0, 6.0) == pytest.approx(0.5, abs=0.25)
     assert slopes(numbers, "similarity", ".small") == pytest.approx(0.0, abs=0.1)
     assert numbers["works"] == (2.0, 3.0)
+    middle = np.full((2, len(FEATURES)), 2.0)
+    middle[:, PLACE["path"]], middle[1, PLACE["works"]] = 5.0, 3.0
+    said = probabilities(middle, numbers)
+    assert np.log(said / (1 - said)) == pytest.approx([-2.0, -2.0], abs=0.3)
+
+
+def test_strength_and_path_count_between_what_chance_reaches_and_what_is_enough() -> None:
+    samples = made()
+    samples.evidence[:, PLACE["strength"]] *= 3.0
+    numbers = checked(fit(samples))
+    for name, ends in (("strength", (0.0, 8.0)), ("path", (3.0, 7.0))):
+        assert (numbers[name][0], numbers[name][-1]) == ends
+        beyond = np.repeat(samples.evidence[:1], 4, axis=0)
+        beyond[:, PLACE[name]] = ends[0] - 2.0, ends[0], ends[1], ends[1] + 9.0
+        said = probabilities(beyond, numbers)
+        assert said[0] == said[1] < said[2] == said[3]
 
 
 def test_it_finds_where_more_says_no_more() -> None:
